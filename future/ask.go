@@ -1,0 +1,473 @@
+package future
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// lifted is a function under a policy.
+type lifted[Q, R any] struct {
+	Policy
+	f       Func[Q, R]
+	mistake error  // in the policy: what every ask fails with
+	slots   *slots // nil without a limit
+	copies  int    // of one attempt at the most, where it is hedged
+}
+
+func lift[Q, R any](f Func[Q, R], p *Policy) *lifted[Q, R] {
+	l := &lifted[Q, R]{f: f, copies: 2}
+	if p != nil {
+		l.Policy = *p
+	}
+	l.mistake = l.validate()
+	if f == nil {
+		l.mistake = errNilFunc
+	}
+	l.setDefaults()
+	if l.mistake == nil && l.Limit > 0 {
+		l.slots = newSlots(l.Limit, l.Queue)
+	}
+	return l
+}
+
+// An ask is one request on its way through a policy: a state machine that waits
+// for a slot, is called, and rests before it is called again, until it is over.
+// A goroutine exists only while the function runs.
+type ask[Q, R any] struct {
+	f    Future[R]
+	l    *lifted[Q, R]
+	turn turn
+
+	mu      sync.Mutex
+	phase   phase
+	attempt int          // the number of the present or last one, from 1
+	copies  int          // of it that are under way
+	made    int          // of it in all
+	errs    []error      // of its copies that failed
+	last    error        // of the attempt before it
+	cancel  func(error)  // ends its context
+	timer   *clock.Timer // of its hedge, or of the rest after it
+	call    call[Q]      // what to call the function with
+	watch   func() bool  // ends the watch on call.ctx
+}
+
+type call[Q any] struct {
+	ctx   context.Context
+	q     Q
+	scope *Scope
+}
+
+type phase int
+
+const (
+	waiting  phase = iota // for a slot
+	running               // the function
+	deciding              // what follows a failure; without the lock, as it asks user code
+	resting               // until the next attempt
+	over
+)
+
+func (l *lifted[Q, R]) ask(ctx context.Context, q Q) *Future[R] {
+	if l.mistake != nil {
+		return Failed[R](l.mistake)
+	}
+	scope := scopeOf(ctx)
+	if ctx.Err() != nil || scope != nil && !scope.join() {
+		return Failed[R](because(ErrNotStarted, reasonOf(ctx)))
+	}
+	a := &ask[Q, R]{l: l}
+	a.turn.begin = a.begin
+	a.call = call[Q]{ctx, q, scope}
+	if scope != nil {
+		a.call.ctx = scope.memberContext(ctx)
+	}
+	if debugging.pending {
+		track(&a.f)
+	}
+	if ctx.Done() != nil {
+		watch := context.AfterFunc(ctx, a.contextEnded)
+		a.mu.Lock()
+		if a.phase != over {
+			a.watch = watch
+		}
+		a.mu.Unlock()
+	}
+	a.enter()
+	return &a.f
+}
+
+// enter gets a slot for the next attempt, now or later.
+func (a *ask[Q, R]) enter() {
+	a.mu.Lock()
+	if a.phase == over {
+		a.mu.Unlock()
+		return
+	}
+	a.phase, a.timer = waiting, nil
+	granted, err := true, error(nil)
+	if a.l.slots != nil {
+		granted, err = a.l.slots.take(&a.turn)
+	}
+	if err != nil {
+		if a.last != nil {
+			err = gaveUp(err, reason{}, a.last)
+		}
+		a.end(a.zero(), err)
+		return
+	}
+	a.mu.Unlock()
+	if granted {
+		a.begin()
+	}
+}
+
+func (a *ask[Q, R]) zero() (v R) { return v }
+
+// begin starts the next attempt. The caller has taken a slot for it.
+func (a *ask[Q, R]) begin() {
+	a.mu.Lock()
+	if a.phase == over {
+		a.mu.Unlock()
+		a.giveSlot()
+		return
+	}
+	a.phase = running
+	a.attempt++
+	a.copies, a.made, a.errs = 1, 1, nil
+	n, c := a.attempt, a.call
+	a.mu.Unlock()
+
+	var cancel func(error)
+	c.ctx, cancel = a.attemptContext(c.ctx, n)
+	a.mu.Lock()
+	if a.phase != running || a.attempt != n { // its time was up before it began
+		a.mu.Unlock()
+		cancel(nil)
+		a.giveSlot()
+		return
+	}
+	a.cancel = cancel
+	a.mu.Unlock()
+	a.launch(n, c)
+	if a.l.Hedge > 0 && a.l.copies > 1 {
+		a.arm(n, c)
+	}
+}
+
+// attemptContext derives what the function gets from the asker's context. The
+// result of cancel is the cause that copies of the attempt see.
+func (a *ask[Q, R]) attemptContext(ctx context.Context, n int) (context.Context, func(cause error)) {
+	cancel := func(error) {}
+	if a.l.Attempts > 1 {
+		info := antiphon.InfoFrom(ctx)
+		info.Attempt = n
+		ctx = antiphon.WithInfo(ctx, info)
+	}
+	if a.l.Hedge > 0 {
+		ctx, cancel = context.WithCancelCause(ctx)
+	}
+	if a.l.Timeout > 0 {
+		timed, stop := withTimeout(ctx, a.l.Clock, a.l.Timeout)
+		unwatch := context.AfterFunc(timed, func() { a.timedOut(timed, n) })
+		outer := cancel
+		ctx, cancel = timed, func(cause error) {
+			unwatch()
+			outer(cause)
+			stop()
+		}
+	}
+	return ctx, cancel
+}
+
+func (a *ask[Q, R]) launch(n int, c call[Q]) {
+	t := &attempt[Q, R]{a, n, c}
+	if c.scope != nil {
+		c.scope.start(t)
+		return
+	}
+	go t.run()
+}
+
+// An attempt is one call of the function, which may be a copy of another.
+type attempt[Q, R any] struct {
+	*ask[Q, R]
+	n    int
+	call call[Q]
+}
+
+func (t *attempt[Q, R]) run() {
+	if t.call.scope != nil {
+		defer t.call.scope.leave()
+	}
+	var returned bool
+	defer func() {
+		if !returned {
+			t.returned(t.zero(), caught(recover()))
+		}
+	}()
+	v, err := t.l.f(t.call.ctx, t.call.q)
+	returned = true
+	t.returned(v, err)
+}
+
+// refuse is called by a scope that has ended.
+func (t *attempt[Q, R]) refuse(err error) {
+	t.giveSlot()
+	t.mu.Lock()
+	if t.last != nil {
+		err = gaveUp(errGaveUp, reason{}, errors.Join(t.last, err))
+	}
+	t.end(t.zero(), err)
+}
+
+// returned is told how the call ended. It counts only while its attempt is
+// undecided, and a failure only if it is the last copy.
+func (t *attempt[Q, R]) returned(v R, err error) {
+	t.giveSlot()
+	t.mu.Lock()
+	switch {
+	case t.phase != running || t.n != t.ask.attempt:
+		t.mu.Unlock()
+		t.emit(t.call.ctx, antiphon.Event{Name: "future.late", Attempt: t.n, Err: err})
+	case err == nil:
+		t.copies--
+		t.end(v, nil)
+	case t.copies > 1:
+		t.copies--
+		t.errs = append(t.errs, err)
+		t.mu.Unlock()
+	default:
+		t.copies--
+		if len(t.errs) > 0 {
+			err = errors.Join(append(t.errs, err)...)
+		}
+		t.failed(v, err)
+	}
+}
+
+func (a *ask[Q, R]) giveSlot() {
+	if a.l.slots != nil {
+		a.l.slots.give()
+	}
+}
+
+// timedOut decides an attempt whose time is up although the function is not
+// back. The function keeps its slot.
+func (a *ask[Q, R]) timedOut(ctx context.Context, n int) {
+	if context.Cause(ctx) != ErrTimeout {
+		return // it was the asker's context that ended
+	}
+	a.mu.Lock()
+	if a.phase != running || n != a.attempt {
+		a.mu.Unlock()
+		return
+	}
+	err := ErrTimeout
+	if len(a.errs) > 0 {
+		err = errors.Join(append([]error{err}, a.errs...)...)
+	}
+	a.phase = deciding
+	a.mu.Unlock()
+	a.emit(ctx, antiphon.Event{Name: "future.timeout", Attempt: n, Duration: a.l.Timeout, Err: err})
+	a.mu.Lock()
+	if a.phase != deciding {
+		a.mu.Unlock()
+		return
+	}
+	a.failed(a.zero(), err)
+}
+
+// failed decides what follows a failed attempt; v is what the function returned
+// beside its error. The caller holds the lock; failed unlocks.
+func (a *ask[Q, R]) failed(v R, err error) {
+	n, ctx := a.attempt, a.call.ctx
+	if n >= a.l.Attempts {
+		a.end(v, err)
+		return
+	}
+	a.phase, a.last = deciding, err
+	cancel := a.release()
+	a.mu.Unlock()
+	cancel()
+
+	rest, final := a.verdict(ctx, n, err)
+	if final != nil {
+		a.mu.Lock()
+		a.end(v, final)
+		return
+	}
+	a.emit(ctx, antiphon.Event{Name: "future.retry", Attempt: n, Duration: rest, Err: err})
+	a.mu.Lock()
+	if a.phase != deciding {
+		a.mu.Unlock()
+		return
+	}
+	a.phase = resting
+	a.mu.Unlock()
+	if rest == 0 {
+		a.enter()
+		return
+	}
+	a.keep(n, resting, a.l.Clock.AfterFunc(rest, a.enter))
+}
+
+// verdict asks the policy whether to try again after err, and when. If not, it
+// says what the ask ends with.
+func (a *ask[Q, R]) verdict(ctx context.Context, n int, err error) (rest time.Duration, final error) {
+	var returned bool
+	defer func() {
+		if !returned {
+			final = errors.Join(caught(recover()), err)
+		}
+	}()
+	again := a.l.Retryable(err)
+	if again {
+		rest = max(0, a.l.Backoff(n))
+	}
+	returned = true
+	if !again {
+		return 0, err
+	}
+	if after, ok := antiphon.RetryDelay(err); ok {
+		rest = max(rest, after)
+	}
+	deadline, ok := ctx.Deadline()
+	if ctx.Err() != nil || ok && time.Until(deadline) <= rest {
+		return 0, gaveUp(errGaveUp, reasonOf(ctx), err)
+	}
+	return rest, nil
+}
+
+// arm sets the timer that doubles attempt n.
+func (a *ask[Q, R]) arm(n int, c call[Q]) {
+	a.keep(n, running, a.l.Clock.AfterFunc(a.l.Hedge, func() { a.hedge(n, c) }))
+}
+
+// keep remembers t as the timer of attempt n in phase p, or stops it if the ask
+// has gone on.
+func (a *ask[Q, R]) keep(n int, p phase, t *clock.Timer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.attempt == n && a.phase == p {
+		a.timer = t
+	} else {
+		t.Stop()
+	}
+}
+
+// hedge doubles an attempt that takes long, if there is a slot for it.
+func (a *ask[Q, R]) hedge(n int, c call[Q]) {
+	a.mu.Lock()
+	if a.phase != running || n != a.attempt {
+		a.mu.Unlock()
+		return
+	}
+	room := a.l.slots == nil || a.l.slots.spare()
+	if room {
+		a.copies++
+		a.made++
+	}
+	more := a.made < a.l.copies
+	a.mu.Unlock()
+	if room {
+		a.emit(c.ctx, antiphon.Event{Name: "future.hedge", Attempt: n, Duration: a.l.Hedge})
+		a.launch(n, c)
+	}
+	if more {
+		a.arm(n, c)
+	}
+}
+
+// contextEnded ends an ask that is not being worked on, and at a deadline also
+// one that is. A function that runs is told by its context.
+func (a *ask[Q, R]) contextEnded() {
+	a.mu.Lock()
+	ctx := a.call.ctx
+	a.mu.Unlock()
+	if ctx == nil {
+		return
+	}
+	r := reasonOf(ctx)
+	a.mu.Lock()
+	switch a.phase {
+	case over:
+		a.mu.Unlock()
+	case running, deciding:
+		if r.err != context.DeadlineExceeded {
+			a.mu.Unlock()
+			return
+		}
+		err := because(ErrTimeout, r)
+		if a.last != nil {
+			err.(*ended).why = append(r.errs(), a.last)
+		}
+		a.end(a.zero(), err)
+	default:
+		err := because(ErrNotStarted, r)
+		if a.last != nil {
+			err = gaveUp(errGaveUp, r, a.last)
+		}
+		a.end(a.zero(), err)
+	}
+}
+
+// end settles the future and lets go of everything else, unless that has been
+// done. The caller holds the lock; end unlocks.
+func (a *ask[Q, R]) end(v R, err error) {
+	if a.phase == over {
+		a.mu.Unlock()
+		return
+	}
+	a.phase = over
+	cancel, watch, scope := a.release(), a.watch, a.call.scope
+	a.watch, a.errs, a.last, a.call = nil, nil, nil, call[Q]{}
+	if a.l.slots != nil {
+		a.l.slots.leave(&a.turn)
+	}
+	a.mu.Unlock()
+	cancel()
+	if watch != nil {
+		watch()
+	}
+	if scope == nil {
+		a.f.settle(v, err)
+		return
+	}
+	if err != nil {
+		scope.Cancel(err)
+	}
+	a.f.settle(v, err)
+	scope.part()
+}
+
+// release stops the timer, and returns what ends the context of the attempt;
+// that is called without the lock.
+func (a *ask[Q, R]) release() (cancel func()) {
+	if a.timer != nil {
+		a.timer.Stop()
+		a.timer = nil
+	}
+	end := a.cancel
+	a.cancel = nil
+	if end == nil {
+		return func() {}
+	}
+	var cause error
+	if a.copies > 0 {
+		cause = ErrLost
+	}
+	return func() { end(cause) }
+}
+
+func (a *ask[Q, R]) emit(ctx context.Context, e antiphon.Event) {
+	if a.l.Observer != nil {
+		e.Context, e.Kind = ctx, a.l.Name
+		a.l.Observer.Emit(e)
+	}
+}

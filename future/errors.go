@@ -1,0 +1,210 @@
+package future
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// Sentinels, for errors.Is. They keep their identity across a wire.
+var (
+	// ErrPending: whoever waited gave up, and the future is still pending. Of
+	// class unknown; the error is also ctx.Err() and the cause.
+	ErrPending error = &antiphon.Error{
+		Code:    antiphon.CodeUnknown,
+		Class:   antiphon.ClassUnknown,
+		Reason:  "future.pending",
+		Message: "future: gave up waiting",
+	}
+	// ErrPanic: the work panicked. What a *PanicError is.
+	ErrPanic error = &antiphon.Error{
+		Code:      antiphon.CodeInternal,
+		Class:     antiphon.ClassFailed,
+		Reason:    "future.panic",
+		Message:   "future: the work panicked",
+		Permanent: true,
+	}
+	// ErrGoexit: the work ended its goroutine by runtime.Goexit, as
+	// testing.T.FailNow does.
+	ErrGoexit error = &antiphon.Error{
+		Code:      antiphon.CodeInternal,
+		Class:     antiphon.ClassFailed,
+		Reason:    "future.goexit",
+		Message:   "future: the work called runtime.Goexit",
+		Permanent: true,
+	}
+	// ErrAbandoned: the promise was garbage collected unsettled. Only seen
+	// while debugging.
+	ErrAbandoned error = &antiphon.Error{
+		Code:    antiphon.CodeAborted,
+		Class:   antiphon.ClassUnknown,
+		Reason:  "future.abandoned",
+		Message: "future: the promise was dropped unsettled",
+	}
+	// ErrNone: Any, Race or First were given nothing to choose from.
+	ErrNone error = &antiphon.Error{
+		Code:    antiphon.CodeInvalidArgument,
+		Class:   antiphon.ClassNotAccepted,
+		Reason:  "future.none",
+		Message: "future: nothing to choose from",
+	}
+	// ErrNotStarted: the work was never started, because its context or Scope
+	// had ended before its turn came. Of class not accepted; the error is also
+	// the cause.
+	ErrNotStarted error = &antiphon.Error{
+		Code:    antiphon.CodeCanceled,
+		Class:   antiphon.ClassNotAccepted,
+		Reason:  "future.not_started",
+		Message: "future: not started",
+	}
+	// ErrTimeout: the work had not ended when its time was up, and may still be
+	// under way. Of class unknown; the error is also context.DeadlineExceeded.
+	ErrTimeout error = &antiphon.Error{
+		Code:    antiphon.CodeDeadlineExceeded,
+		Class:   antiphon.ClassUnknown,
+		Reason:  "future.timeout",
+		Message: "future: the work did not end in time",
+	}
+	// ErrFull: more asks are waiting for a slot than Policy.Queue allows. Of
+	// class not accepted.
+	ErrFull error = &antiphon.Error{
+		Code:    antiphon.CodeResourceExhausted,
+		Class:   antiphon.ClassNotAccepted,
+		Reason:  "future.full",
+		Message: "future: too many asks are waiting",
+	}
+	// ErrLost is the cause with which the losers of Hedge, Policy.Hedge and
+	// First are cancelled.
+	ErrLost error = &antiphon.Error{
+		Code:    antiphon.CodeCanceled,
+		Class:   antiphon.ClassUnknown,
+		Reason:  "future.lost",
+		Message: "future: another attempt was faster",
+	}
+)
+
+// errGaveUp: another attempt would have been made, but for the time.
+var errGaveUp error = &antiphon.Error{Reason: "future.gave_up", Message: "future: no time for another attempt"}
+
+// Mistakes of the caller.
+var (
+	errNilFunc   = misuse("nil_func", "future: nil function")
+	errNilFuture = misuse("nil_future", "future: nil future")
+)
+
+func misuse(reason, text string) *antiphon.Error {
+	return &antiphon.Error{
+		Code:      antiphon.CodeInvalidArgument,
+		Class:     antiphon.ClassNotAccepted,
+		Reason:    "future." + reason,
+		Message:   text,
+		Permanent: true,
+	}
+}
+
+// A PanicError is what becomes of a panic in a function that this package runs.
+// It Is [ErrPanic], and unwraps to the value of the panic where that is an
+// error. On a wire it is an error of code internal that says nothing of value
+// or stack.
+type PanicError struct {
+	Value any    // what the work panicked with
+	Stack []byte // where, as debug.Stack writes it
+}
+
+// Error describes the value; it leaves out the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("future: panic: %v", e.Value) }
+
+// Unwrap returns the value of the panic if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// Is reports whether target is ErrPanic.
+func (e *PanicError) Is(target error) bool { return target == ErrPanic }
+
+// AntiphonError returns the wire form.
+func (e *PanicError) AntiphonError() *antiphon.Error { return ErrPanic.(*antiphon.Error) }
+
+// caught turns what recover returned into an error. It is called only where
+// the work did not return, so that nil means runtime.Goexit.
+func caught(v any) error {
+	if v == nil {
+		return ErrGoexit
+	}
+	if debugging.panics {
+		panic(v) // the frames that panicked are still on the stack
+	}
+	return &PanicError{Value: v, Stack: debug.Stack()}
+}
+
+func logPanic(text string, err error) {
+	var stack string
+	if p, ok := err.(*PanicError); ok {
+		stack = string(p.Stack)
+	}
+	slog.Error(text, "error", err, "stack", stack)
+}
+
+// ended is an error that says what happened to the wait or the work, and why.
+type ended struct {
+	what  *antiphon.Error // one of the sentinels
+	code  antiphon.Code
+	class antiphon.Class
+	why   []error // the cause first, the last real error last
+}
+
+func (e *ended) Error() string {
+	text := e.what.Message
+	for _, err := range e.why {
+		text += ": " + err.Error()
+	}
+	return text
+}
+
+func (e *ended) Unwrap() []error { return append([]error{e.what}, e.why...) }
+
+func (e *ended) AntiphonError() *antiphon.Error {
+	d := *e.what
+	d.Code, d.Class = e.code, e.class
+	return &d
+}
+
+// A reason is why a context has ended, read once: contexts are user code, and
+// are not asked under a lock.
+type reason struct{ err, cause error }
+
+func reasonOf(ctx context.Context) reason { return reason{ctx.Err(), context.Cause(ctx)} }
+
+func (r reason) errs() []error {
+	switch {
+	case r.err == nil:
+		return nil
+	case errors.Is(r.cause, r.err):
+		return []error{r.cause}
+	}
+	return []error{r.cause, r.err}
+}
+
+// because says that what happened for the reason r.
+func because(what error, r reason) error {
+	w := what.(*antiphon.Error)
+	return &ended{what: w, code: antiphon.CodeOf(r.err), class: w.Class, why: r.errs()}
+}
+
+// gaveUp says that what keeps last from being tried again; r may be no reason.
+// Whether the request was done is as last says.
+func gaveUp(what error, r reason, last error) error {
+	code := antiphon.CodeOf(r.err)
+	if code == "" {
+		code = antiphon.CodeOf(last)
+	}
+	return &ended{what: what.(*antiphon.Error), code: code, class: antiphon.ClassOf(last), why: append(r.errs(), last)}
+}
+
+// pending is the error of a waiter that gives up.
+func pending(ctx context.Context) error { return because(ErrPending, reasonOf(ctx)) }

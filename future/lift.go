@@ -1,0 +1,90 @@
+package future
+
+import (
+	"context"
+	"iter"
+)
+
+// A Func is work in the present tense: it answers now. Every method
+// c.Get(ctx, req) (resp, error) is one, as it stands.
+type Func[Q, R any] = func(context.Context, Q) (R, error)
+
+// An Asker is the same in the future tense: it answers later. It returns at
+// once, without waiting for the answer or for room to work on it.
+//
+// Whoever makes an Asker promises what package futuretest tests: the future
+// settles exactly once, and no later than ctx's deadline, if it has one; ending
+// ctx reaches the work; errors keep their code and class.
+type Asker[Q, R any] = func(context.Context, Q) *Future[R]
+
+// A Stream is work that answers more than once. It ends after an error, and
+// when the loop over it is left.
+type Stream[Q, R any] = func(context.Context, Q) iter.Seq2[R, error]
+
+// Lift turns work into an Asker: from the present into the future tense. With a
+// nil p, each ask is one call of f on a goroutine of its own; otherwise see
+// [Policy]. The limits of p hold for all asks of one Asker together.
+//
+// If the context of an ask has a deadline, the future settles by then, with
+// [ErrTimeout] if f is not back; f is not interrupted but by its context. In a
+// [Scope], calls of f are members.
+func Lift[Q, R any](f Func[Q, R], p *Policy) Asker[Q, R] {
+	l := lift(f, p)
+	plain := p == nil || p.plain()
+	return func(ctx context.Context, q Q) *Future[R] {
+		if ctx == nil {
+			ctx = context.Background()
+		}
+		if plain {
+			if _, timed := ctx.Deadline(); !timed {
+				return Call(ctx, f, q)
+			}
+		}
+		return l.ask(ctx, q)
+	}
+}
+
+// With puts work under a policy and leaves it in the present tense. It is
+// Block(Lift(f, p)), or f itself if p is nil.
+func With[Q, R any](f Func[Q, R], p *Policy) Func[Q, R] {
+	if p == nil && f != nil {
+		return f
+	}
+	return Block(Lift(f, p))
+}
+
+// Block turns an Asker back into work: from the future into the present tense.
+// It waits as [Future.Await] does, so that it returns as soon as ctx is done.
+func Block[Q, R any](a Asker[Q, R]) Func[Q, R] {
+	return func(ctx context.Context, q Q) (R, error) {
+		if a == nil {
+			var zero R
+			return zero, errNilFunc
+		}
+		f := a(ctx, q)
+		if f == nil {
+			var zero R
+			return zero, errNilFuture
+		}
+		return f.Await(ctx)
+	}
+}
+
+// Call asks f once: it is Go for a function with an argument.
+func Call[Q, R any](ctx context.Context, f Func[Q, R], q Q) *Future[R] {
+	if f == nil {
+		return Failed[R](errNilFunc)
+	}
+	return Go(ctx, func(ctx context.Context) (R, error) { return f(ctx, q) })
+}
+
+// CallOpts is Call for methods with options, as the clients of gRPC and of
+// cloud providers have them:
+//
+//	out := future.CallOpts(ctx, client.GetObject, in, withRegion)
+func CallOpts[Q, R, O any](ctx context.Context, f func(context.Context, Q, ...O) (R, error), q Q, opts ...O) *Future[R] {
+	if f == nil {
+		return Failed[R](errNilFunc)
+	}
+	return Go(ctx, func(ctx context.Context) (R, error) { return f(ctx, q, opts...) })
+}

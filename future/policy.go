@@ -1,0 +1,104 @@
+package future
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// A Policy says how a function is to be called: how long, how often, and how
+// many calls at once. A zero field means its default, a nil Policy means one
+// plain call. A negative field is a mistake: every ask fails with an error of
+// code invalid_argument that names it.
+//
+// Concurrency: a Policy is copied by Lift, With and Hedge; changing it later
+// changes nothing.
+type Policy struct {
+	// Timeout is how long one attempt may take. After that its context is
+	// cancelled, with ErrTimeout as the cause, and the attempt counts as failed
+	// with ErrTimeout (class unknown) even if the function is not back. 0 means
+	// no timeout but that of the asker's context.
+	Timeout time.Duration
+	// Attempts is how often the function is called at the most. 0 means 1. More
+	// than one says that the function may be called again although it is
+	// unknown whether it has done its work: it should be idempotent. The
+	// function finds the number of the attempt in antiphon.InfoFrom.
+	Attempts int
+	// Backoff is how long to wait after a failed attempt; an error marked by
+	// antiphon.RetryAfter makes that longer. nil means
+	// antiphon.Exponential(100*time.Millisecond, 10*time.Second).
+	Backoff antiphon.Backoff
+	// Retryable tells whether an error is worth another attempt. nil means
+	// antiphon.Retryable.
+	Retryable func(error) bool
+	// Limit is how many calls may be under way at once. A call holds its slot
+	// until the function has returned, also past its timeout, and never while
+	// it waits to try again. 0 means no limit.
+	Limit int
+	// Queue is how many asks may wait for a slot, in order and without a
+	// goroutine; one more fails at once with ErrFull. An ask that waits takes
+	// some 300 bytes and what it asks. 0 means 65536.
+	Queue int
+	// Hedge is how long to wait for an attempt before it is doubled: a second
+	// call is made, if there is a slot, the first value wins, and the loser's
+	// context is cancelled with ErrLost as the cause. 0 means never.
+	Hedge time.Duration
+
+	// Name is the Kind of the events.
+	Name string
+	// Observer is told of these events: future.retry (an attempt failed with
+	// Err, the next comes after Duration), future.timeout (an attempt took
+	// longer than Duration), future.hedge (an attempt was doubled after
+	// Duration), and future.late (a call returned, with Err or without, after
+	// its attempt had been decided). nil means nobody.
+	Observer antiphon.Observer
+	// Clock measures Timeout, Backoff and Hedge. nil means the real one.
+	Clock clock.Clock
+}
+
+const defaultQueue = 1 << 16
+
+// plain reports whether p asks for nothing but a call.
+func (p *Policy) plain() bool {
+	return p.Timeout == 0 && (p.Attempts == 0 || p.Attempts == 1) && p.Limit == 0 && p.Queue == 0 && p.Hedge == 0
+}
+
+func (p *Policy) validate() error {
+	bad := func(field string, value any) error {
+		return misuse("policy", fmt.Sprintf("future: Policy.%s is %v, want 0 for the default or more", field, value))
+	}
+	switch {
+	case p.Timeout < 0:
+		return bad("Timeout", p.Timeout)
+	case p.Attempts < 0:
+		return bad("Attempts", p.Attempts)
+	case p.Limit < 0:
+		return bad("Limit", p.Limit)
+	case p.Queue < 0:
+		return bad("Queue", p.Queue)
+	case p.Hedge < 0:
+		return bad("Hedge", p.Hedge)
+	}
+	return nil
+}
+
+func (p *Policy) setDefaults() {
+	if p.Attempts == 0 {
+		p.Attempts = 1
+	}
+	if p.Backoff == nil {
+		p.Backoff = antiphon.Exponential(100*time.Millisecond, 10*time.Second)
+	}
+	if p.Retryable == nil {
+		p.Retryable = antiphon.Retryable
+	}
+	if p.Queue == 0 {
+		p.Queue = defaultQueue
+	}
+	if p.Clock == nil {
+		p.Clock = clock.New()
+	}
+}

@@ -1,0 +1,303 @@
+package future
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// A Scope owns the work that is started in it: Run does not return before all
+// of it has ended. It is a context; whatever is started with it, or with a
+// context derived from it, is a member:
+//
+//	err := future.Run(ctx, func(s *future.Scope) error {
+//		user := future.Go(s, fetchUser)
+//		cart := future.Go(s, fetchCart)
+//		...
+//	})
+//
+// The first failure of a member, or of the function given to Run, cancels the
+// scope with that error as the cause, and is what Run returns.
+//
+// Concurrency: all methods may be called by any number of goroutines.
+//
+// Closing: the scope ends when Run returns; what is started in it later fails
+// with ErrNotStarted, as does what waited for a slot when the scope was
+// cancelled.
+type Scope struct {
+	context.Context
+	cancel context.CancelCauseFunc
+	inside member // the context of members that were given the scope itself
+
+	limit atomic.Int64 // of slots, 0 for none
+
+	mu      sync.Mutex
+	slots   int // in use
+	live    int // members that are waiting, running or parked
+	waiting []starter
+	parked  []chan struct{} // members that want their slot back
+	watched bool            // a hook clears waiting when the context ends
+	decided bool            // err is what Run returns
+	err     error
+	leaving bool          // the function given to Run has returned
+	closed  bool          // and so has every member
+	idle    chan struct{} // closed together with the scope
+}
+
+// A starter is a task that waits for its turn.
+type starter interface {
+	run()
+	refuse(error)
+}
+
+type (
+	scopeKey  struct{} // the scope that a context lies in
+	memberKey struct{} // the scope that a context's goroutine holds a slot of
+)
+
+// member marks the context of a member. It is what tells a member that waits
+// from the function given to Run, which waits too but holds no slot.
+type member struct {
+	context.Context
+	scope *Scope
+}
+
+func (m *member) Value(key any) any {
+	if key == (memberKey{}) {
+		return m.scope
+	}
+	return m.Context.Value(key)
+}
+
+// Value returns what the context that Run was given holds for key.
+func (s *Scope) Value(key any) any {
+	if key == (scopeKey{}) {
+		return s
+	}
+	return s.Context.Value(key)
+}
+
+func scopeOf(ctx context.Context) *Scope {
+	s, _ := ctx.Value(scopeKey{}).(*Scope)
+	return s
+}
+
+// memberContext returns ctx, marked as that of a member of s.
+func (s *Scope) memberContext(ctx context.Context) context.Context {
+	if ctx == context.Context(s) {
+		return &s.inside
+	}
+	if m, _ := ctx.Value(memberKey{}).(*Scope); m == s {
+		return ctx
+	}
+	return &member{ctx, s}
+}
+
+// Run calls fn with a new scope, waits until fn and everything started in the
+// scope have ended, and returns the first failure of any of them, or nil. A
+// panic in fn is such a failure too, a [*PanicError].
+//
+// The scope ends with ctx, and is cancelled by the first failure or by Cancel.
+// A nil ctx counts as context.Background(); a nil fn is an error.
+func Run(ctx context.Context, fn func(*Scope) error) (err error) {
+	if fn == nil {
+		return errNilFunc
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	s := &Scope{}
+	s.Context, s.cancel = context.WithCancelCause(ctx)
+	s.inside = member{s, s}
+	var returned bool
+	defer func() {
+		if !returned {
+			s.Cancel(caught(recover()))
+		}
+		s.wait(ctx)
+		err = s.err
+	}()
+	if err := fn(s); err != nil {
+		s.Cancel(err)
+	}
+	returned = true
+	return nil
+}
+
+// SetLimit sets how many members may run at once; less than 1 means any number,
+// which is the default. The others wait for their turn, in order, and cost no
+// goroutine meanwhile. A member that waits for a future with Await, or for a
+// scope of its own with Run, lends its slot for that time, so that members may
+// start members to any depth.
+//
+// A lower limit takes effect as members end. The function given to Run needs no
+// slot.
+func (s *Scope) SetLimit(n int) {
+	s.limit.Store(int64(max(n, 0)))
+	s.mu.Lock()
+	ready := s.fill(nil)
+	s.mu.Unlock()
+	for _, t := range ready {
+		go t.run()
+	}
+}
+
+// Cancel ends the scope: its context is cancelled with err as the cause, and
+// err is what Run returns, unless that has been decided before. With a nil err
+// it is success: the rest is not needed any more, and what it fails with does
+// not count. Cancel does not wait.
+func (s *Scope) Cancel(err error) {
+	s.mu.Lock()
+	if !s.decided {
+		s.decided, s.err = true, err
+	}
+	s.mu.Unlock()
+	s.cancel(err)
+	s.clear()
+}
+
+// start runs t when a slot is free, or refuses it when the scope has ended.
+func (s *Scope) start(t starter) {
+	s.mu.Lock()
+	if s.closed || s.Err() != nil {
+		s.mu.Unlock()
+		t.refuse(because(ErrNotStarted, reasonOf(s)))
+		return
+	}
+	s.live++
+	if s.free() && len(s.waiting) == 0 {
+		s.slots++
+		s.mu.Unlock()
+		go t.run()
+		return
+	}
+	s.waiting = append(s.waiting, t)
+	hook := !s.watched
+	s.watched = true
+	s.mu.Unlock()
+	if hook {
+		context.AfterFunc(s, s.clear)
+	}
+}
+
+func (s *Scope) free() bool {
+	limit := int(s.limit.Load())
+	return limit == 0 || s.slots < limit
+}
+
+// fill hands out the free slots, first to members that want theirs back. It
+// appends what is to be started to ready.
+func (s *Scope) fill(ready []starter) []starter {
+	for s.free() {
+		switch {
+		case len(s.parked) > 0:
+			close(s.parked[0])
+			s.parked[0] = nil
+			s.parked = s.parked[1:]
+		case len(s.waiting) > 0:
+			ready = append(ready, s.waiting[0])
+			s.waiting[0] = nil
+			s.waiting = s.waiting[1:]
+		default:
+			return ready
+		}
+		s.slots++
+	}
+	return ready
+}
+
+// release gives up a slot, and the membership too if the member has ended.
+func (s *Scope) release(members int) {
+	var one [1]starter // what is freed here is one slot
+	s.mu.Lock()
+	s.slots--
+	s.live -= members
+	ready := s.fill(one[:0])
+	s.settle()
+	s.mu.Unlock()
+	for _, t := range ready {
+		go t.run()
+	}
+}
+
+func (s *Scope) leave() { s.release(1) }
+
+// join makes the scope wait for something that needs no slot, until part is
+// called. It reports false if the scope has ended.
+func (s *Scope) join() bool {
+	ended := s.Err() != nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ended || s.closed {
+		return false
+	}
+	s.live++
+	return true
+}
+
+func (s *Scope) part() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live--
+	s.settle()
+}
+
+// settle closes the scope if nothing is left of it. The caller holds the lock.
+func (s *Scope) settle() {
+	if s.leaving && s.live == 0 && !s.closed {
+		s.closed, s.decided = true, true
+		close(s.idle)
+	}
+}
+
+// clear refuses what is waiting for a slot once the scope's context has ended.
+func (s *Scope) clear() {
+	s.mu.Lock()
+	waiting := s.waiting
+	s.waiting = nil
+	s.mu.Unlock()
+	for _, t := range waiting {
+		t.refuse(because(ErrNotStarted, reasonOf(s)))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live -= len(waiting)
+	s.settle()
+}
+
+func (s *Scope) wait(outer context.Context) {
+	s.mu.Lock()
+	s.leaving, s.idle = true, make(chan struct{})
+	s.settle()
+	s.mu.Unlock()
+	defer s.cancel(nil)
+	defer lend(outer).reclaim()
+	<-s.idle
+}
+
+// lend gives the slot of the member that ctx belongs to, if any, to another
+// member while its goroutine is parked. reclaim on the result gets it back.
+func lend(ctx context.Context) *Scope {
+	s, _ := ctx.Value(memberKey{}).(*Scope)
+	if s == nil || s.limit.Load() == 0 {
+		return nil
+	}
+	s.release(0)
+	return s
+}
+
+func (s *Scope) reclaim() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	if s.free() {
+		s.slots++
+		s.mu.Unlock()
+		return
+	}
+	turn := make(chan struct{})
+	s.parked = append(s.parked, turn)
+	s.mu.Unlock()
+	<-turn
+}
