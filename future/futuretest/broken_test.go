@@ -1,0 +1,383 @@
+package futuretest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+)
+
+type answerFuture = future.Future[Answer]
+
+// A suite that finds nothing in a broken way proves nothing. Each of these is
+// broken in one respect, and must be found out by the rule it breaks.
+func TestBrokenWaysAreFoundOut(t *testing.T) {
+	for _, broken := range []struct {
+		name string
+		rule string
+		open func(testing.TB, Func) Asker
+	}{
+		{"loses a reply", "OwnAnswer", func(_ testing.TB, f Func) Asker {
+			var n atomic.Int64
+			return func(ctx context.Context, q Query) *answerFuture {
+				if n.Add(1)%50 == 0 {
+					return new(future.Promise[Answer]).Future()
+				}
+				return future.Call(ctx, f, q)
+			}
+		}},
+		{"gives an answer to another ask", "OwnAnswer", func(_ testing.TB, f Func) Asker {
+			var mu sync.Mutex
+			var kept *Query
+			return func(ctx context.Context, q Query) *answerFuture {
+				mu.Lock()
+				defer mu.Unlock()
+				if q.N == 100 {
+					kept = &q
+				} else if kept != nil {
+					q, kept = *kept, nil
+				}
+				return future.Call(ctx, f, q)
+			}
+		}},
+		{"matches replies to asks in order of arrival", "OwnAnswer", func(_ testing.TB, f Func) Asker {
+			var mu sync.Mutex
+			var asks []*future.Promise[Answer]
+			return func(ctx context.Context, q Query) *answerFuture {
+				p := new(future.Promise[Answer])
+				mu.Lock()
+				asks = append(asks, p)
+				mu.Unlock()
+				go func() {
+					a, err := f(ctx, q)
+					mu.Lock()
+					p := asks[0]
+					asks = asks[1:]
+					mu.Unlock()
+					p.Settle(a, err)
+				}()
+				return p.Future()
+			}
+		}},
+		{"settles twice, the second time another's ask", "SettlesOnce", func(_ testing.TB, f Func) Asker {
+			// A future cannot settle twice, but an answer that is delivered
+			// twice has to go somewhere: here to whoever asks next.
+			var mu sync.Mutex
+			var spare *Answer
+			return func(ctx context.Context, q Query) *answerFuture {
+				mu.Lock()
+				defer mu.Unlock()
+				if spare != nil {
+					a := *spare
+					spare = nil
+					if a.N != q.N-1 {
+						return future.Of(a)
+					}
+					return future.Failed[Answer](errors.New("a second answer came for it"))
+				}
+				return future.Map(future.Call(ctx, f, q), func(a Answer) (Answer, error) {
+					mu.Lock()
+					defer mu.Unlock()
+					spare = &a
+					return a, nil
+				})
+			}
+		}},
+		{"calls f twice", "Calls", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Call(ctx, func(ctx context.Context, q Query) (Answer, error) {
+					_, _ = f(ctx, q)
+					return f(ctx, q)
+				}, q)
+			}
+		}},
+		{"answers without f", "Calls", func(testing.TB, Func) Asker {
+			return future.Lift(echo, nil)
+		}},
+		{"mangles a value", "Value", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				q.Text = strings.ToValidUTF8(strings.Map(func(r rune) rune {
+					if r > 0xFFFF {
+						return '?'
+					}
+					return r
+				}, q.Text), "?")
+				return future.Call(ctx, f, q)
+			}
+		}},
+		{"cuts a large value", "Value", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				q.Text = q.Text[:min(len(q.Text), 4<<10)]
+				return future.Call(ctx, f, q)
+			}
+		}},
+		{"rounds a number", "Value", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				q.N = int(float64(q.N))
+				return future.Call(ctx, f, q)
+			}
+		}},
+		{"waits for the answer", "AskReturnsAtOnce", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				a, err := f(ctx, q)
+				if err != nil {
+					return future.Failed[Answer](err)
+				}
+				return future.Of(a)
+			}
+		}},
+		{"drops an early answer", "AnswerBeforeAwait", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				f := future.Call(ctx, f, q)
+				<-f.Done()
+				return new(future.Promise[Answer]).Future()
+			}
+		}},
+		{"answers one after the other", "SlowHarmsNobody", func(_ testing.TB, f Func) Asker {
+			return future.Lift(f, &future.Policy{Limit: 1})
+		}},
+		{"drops the cancel", "CancelReachesWork", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Call(context.WithoutCancel(ctx), f, q)
+			}
+		}},
+		{"does not look at the context before it asks", "CanceledBefore", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Call(context.WithoutCancel(ctx), f, q)
+			}
+		}},
+		{"keeps the deadline to itself", "DeadlineReachesWork", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Call(context.WithoutCancel(ctx), f, q)
+			}
+		}},
+		{"gives f more time than the asker has", "DeadlineReachesWork", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				at, _ := ctx.Deadline()
+				later, cancel := context.WithDeadline(context.WithoutCancel(ctx), at.Add(time.Hour))
+				_ = cancel
+				return future.Call(later, f, q)
+			}
+		}},
+		{"leaves the deadline to f", "DeadlineSettles", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture { return future.Call(ctx, f, q) }
+		}},
+		{"says of work under way that it was not accepted", "DeadlineSettles", func(_ testing.TB, f Func) Asker {
+			lift := future.Lift(f, nil)
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(lift(ctx, q), func(err error) (Answer, error) {
+					return Answer{}, &antiphon.Error{Code: antiphon.CodeDeadlineExceeded, Class: antiphon.ClassNotAccepted}
+				})
+			}
+		}},
+		{"says of canceled work that it was not accepted", "CancelReachesWork", func(_ testing.TB, f Func) Asker {
+			lift := future.Lift(f, nil)
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(lift(ctx, q), func(err error) (Answer, error) {
+					return Answer{}, &antiphon.Error{Code: antiphon.CodeCanceled, Class: antiphon.ClassNotAccepted}
+				})
+			}
+		}},
+		{"guesses that it was not accepted", "NotAcceptedIsTrue", func(_ testing.TB, f Func) Asker {
+			lift := future.Lift(f, nil)
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(lift(ctx, q), func(err error) (Answer, error) {
+					return Answer{}, &antiphon.Error{Code: antiphon.CodeCanceled, Class: antiphon.ClassNotAccepted}
+				})
+			}
+		}},
+		{"keeps the text of an error only", "ErrorCode", func(_ testing.TB, f Func) Asker {
+			lift := future.Lift(f, nil)
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(lift(ctx, q), func(err error) (Answer, error) {
+					return Answer{}, errors.New(err.Error())
+				})
+			}
+		}},
+		{"keeps the code of an error only", "ErrorCode", func(_ testing.TB, f Func) Asker {
+			lift := future.Lift(f, nil)
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(lift(ctx, q), func(err error) (Answer, error) {
+					return Answer{}, &antiphon.Error{Code: antiphon.CodeOf(err), Class: antiphon.ClassOf(err)}
+				})
+			}
+		}},
+		{"forgets the class of an error", "ErrorCode", func(_ testing.TB, f Func) Asker {
+			lift := future.Lift(f, nil)
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(lift(ctx, q), func(err error) (Answer, error) {
+					wire := *antiphon.FromError(err)
+					wire.Class = ""
+					return Answer{}, &wire
+				})
+			}
+		}},
+		{"drops the advice of an error", "ErrorAdvice", func(_ testing.TB, f Func) Asker {
+			lift := future.Lift(f, nil)
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(lift(ctx, q), func(err error) (Answer, error) {
+					return Answer{}, &antiphon.Error{Code: antiphon.CodeOf(err), Message: err.Error()}
+				})
+			}
+		}},
+		{"strands an ask whose work panics", "Panic", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				p := new(future.Promise[Answer])
+				go func() {
+					defer func() { _ = recover() }()
+					p.Settle(f(ctx, q))
+				}()
+				return p.Future()
+			}
+		}},
+		{"strands an ask whose work ends its goroutine", "Goexit", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				p := new(future.Promise[Answer])
+				go func() { p.Settle(f(ctx, q)) }()
+				return p.Future()
+			}
+		}},
+		{"ends with the first panic", "Panic", func(_ testing.TB, f Func) Asker {
+			var dead atomic.Bool
+			return func(ctx context.Context, q Query) *answerFuture {
+				if dead.Load() {
+					return future.Failed[Answer](errors.New("closed"))
+				}
+				return future.Recover(future.Call(ctx, f, q), func(err error) (Answer, error) {
+					dead.Store(true)
+					return Answer{}, err
+				})
+			}
+		}},
+		{"drops progress", "Progress", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Call(antiphon.WithProgress(ctx, nil), f, q)
+			}
+		}},
+		{"mistakes the percentage", "Progress", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				inner := antiphon.WithProgress(ctx, func(p antiphon.Progress) {
+					antiphon.Report(ctx, p.Percent/100, p.Message, p.Data)
+				})
+				return future.Call(inner, f, q)
+			}
+		}},
+		{"leaks a goroutine with every ask", "NoLeak", func(tb testing.TB, f Func) Asker {
+			end := make(chan struct{})
+			tb.Cleanup(func() { close(end) })
+			return func(ctx context.Context, q Query) *answerFuture {
+				go func() { <-end }()
+				return future.Call(ctx, f, q)
+			}
+		}},
+		{"leaks a goroutine with every ask that is given up", "NoLeak", func(tb testing.TB, f Func) Asker {
+			end := make(chan struct{})
+			tb.Cleanup(func() { close(end) })
+			return func(ctx context.Context, q Query) *answerFuture {
+				answered := make(chan struct{})
+				return future.Recover(future.Map(future.Call(ctx, f, q), func(a Answer) (Answer, error) {
+					close(answered)
+					return a, nil
+				}), func(err error) (Answer, error) {
+					go func() {
+						select {
+						case <-answered:
+						case <-end:
+						}
+					}()
+					return Answer{}, err
+				})
+			}
+		}},
+		{"has no future", "Value", func(testing.TB, Func) Asker {
+			return func(context.Context, Query) *answerFuture { return nil }
+		}},
+		{"has no Asker", "Value", func(testing.TB, Func) Asker { return nil }},
+	} {
+		t.Run(broken.name, func(t *testing.T) {
+			failures := try(t, broken.rule, Way{
+				Open:        broken.open,
+				ExactlyOnce: true,
+				Patience:    300 * time.Millisecond,
+				Slack:       50 * time.Millisecond,
+			})
+			if len(failures) == 0 {
+				t.Fatalf("rule %s found nothing wrong", broken.rule)
+			}
+			t.Logf("found out: %s", failures[0])
+		})
+	}
+}
+
+// Every rule says why it is one; whoever breaks it reads that.
+func TestRulesGiveReasons(t *testing.T) {
+	for _, r := range rules {
+		if r.why == "" {
+			t.Errorf("rule %s gives no reason", r.name)
+		}
+	}
+}
+
+// try runs one rule against w and returns what it found wrong.
+func try(t *testing.T, name string, w Way) []string {
+	t.Helper()
+	for _, r := range rules {
+		if r.name != name {
+			continue
+		}
+		rec := &recorder{TB: t}
+		done := make(chan struct{})
+		go func() { // FailNow ends the goroutine that it is called on
+			defer close(done)
+			defer rec.cleanup()
+			r.run(rec, w)
+		}()
+		<-done
+		return rec.failures
+	}
+	t.Fatalf("there is no rule %q", name)
+	return nil
+}
+
+// A recorder is a testing.TB that keeps failures to itself.
+type recorder struct {
+	testing.TB
+	mu       sync.Mutex
+	failures []string
+	cleanups []func()
+}
+
+func (r *recorder) Helper()                   {}
+func (r *recorder) Logf(string, ...any)       {}
+func (r *recorder) Cleanup(f func())          { r.cleanups = append(r.cleanups, f) }
+func (r *recorder) Errorf(s string, a ...any) { r.fail(fmt.Sprintf(s, a...)) }
+func (r *recorder) Fatalf(s string, a ...any) {
+	r.fail(fmt.Sprintf(s, a...))
+	runtime.Goexit()
+}
+
+func (r *recorder) Failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.failures) > 0
+}
+
+func (r *recorder) fail(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, s)
+}
+
+func (r *recorder) cleanup() {
+	for i := len(r.cleanups) - 1; i >= 0; i-- {
+		r.cleanups[i]()
+	}
+}
