@@ -197,7 +197,7 @@ func checkNoLeak(t *trial) {
 	for i := range 8 { // whatever a way keeps for good exists now
 		t.answered(ask(t.ctx, Query{N: 2 * i}))
 	}
-	before := runtime.NumGoroutine()
+	before := t.goroutines()
 	const n = 200
 	for i := range n {
 		ctx, cancel := context.WithCancel(t.ctx)
@@ -214,11 +214,24 @@ func checkNoLeak(t *trial) {
 	// Other tests may run beside this one: only a leak with every ask counts.
 	var now int
 	for limit := time.Now().Add(t.way.Patience); time.Now().Before(limit); {
-		if now = runtime.NumGoroutine(); now < before+n/4 {
+		if now = t.goroutines(); now < before+n/4 {
 			return
 		}
-		pause := time.NewTimer(10 * time.Millisecond)
-		<-pause.C
 	}
 	t.Errorf("%d goroutines before %d asks, %d after", before, n, now)
+}
+
+// goroutines counts them once the number has stayed the same for a moment.
+func (t *trial) goroutines() int {
+	n := runtime.NumGoroutine()
+	limit := time.Now().Add(t.way.Patience)
+	for calm := 0; calm < 5 && time.Now().Before(limit); {
+		pause := time.NewTimer(2 * time.Millisecond)
+		<-pause.C
+		now := runtime.NumGoroutine()
+		if calm++; now != n {
+			n, calm = now, 0
+		}
+	}
+	return n
 }
