@@ -1,0 +1,156 @@
+# The steps of .ci/run. Each is a function step_NAME whose last line of output
+# sums it up.
+
+step_layout() {
+	local bad=0 long sleeps marks paths
+	if ! diff <(modules work | sort) <(go work edit -json | sed -n 's/.*"DiskPath": "\(.*\)".*/\1/p' | sed 's|^\./||' | sort); then
+		hint "make go.work and modules.txt name the same modules"
+		bad=1
+	fi
+	long=$(git ls-files '*.go' | grep -v '_test\.go$' | xargs -r wc -l | awk '$2 != "total" && $1 > 450')
+	if [ -n "$long" ]; then
+		echo "$long"
+		hint "split these files: one idea a file, about 400 lines"
+		bad=1
+	fi
+	marks=$(git grep -nE '(TO''DO|FIX''ME|XX''X)' -- '*.go' '*.md' '*.sh')
+	if [ -n "$marks" ]; then
+		echo "$marks"
+		hint "do it, or describe it where it belongs"
+		bad=1
+	fi
+	sleeps=$(git grep -lE 'time\.Sleep\(' -- '*_test.go' | xargs -r grep -L '"testing/synctest"')
+	if [ -n "$sleeps" ]; then
+		echo "$sleeps"
+		hint "tests sleep in synctest bubbles only"
+		bad=1
+	fi
+	paths=$(git grep -nIE "$PWD/|https?://proxy\." -- ':!*.sum')
+	if [ -n "$paths" ]; then
+		echo "$paths"
+		hint "name no paths of a machine and no registry hosts"
+		bad=1
+	fi
+	echo "$(git ls-files '*.go' | wc -l) Go files, $(modules all | wc -l) modules"
+	return $bad
+}
+
+step_fmt() {
+	local files
+	files=$(git ls-files '*.go' | xargs -r gofmt -l)
+	[ -z "$files" ] && echo "all formatted" && return
+	echo "$files"
+	hint "gofmt -w $files"
+	return 1
+}
+
+step_tidy() {
+	local m bad=0
+	for m in $(modules all); do
+		(cd "$m" && GOWORK=off go mod tidy -diff) || { hint "cd $m && GOWORK=off go mod tidy"; bad=1; }
+	done
+	echo "go.mod and go.sum say what is used"
+	return $bad
+}
+
+# Each module also stands alone, as its users see it: without the workspace.
+step_build() {
+	local m bad=0
+	for m in $(modules all); do
+		(cd "$m" && GOWORK=off go build ./... && GOWORK=off go vet ./...) || { hint "in $m: GOWORK=off go vet ./..."; bad=1; }
+	done
+	go vet work || { hint "go vet work"; bad=1; }
+	echo "every module builds and vets, alone and together"
+	return $bad
+}
+
+step_lint() {
+	local m check bad=0
+	check=$(tool honnef.co/go/tools/cmd/staticcheck) || return 1
+	for m in $(modules all); do
+		(cd "$m" && GOWORK=off "$check" ./...) || { hint "make lint"; bad=1; }
+	done
+	echo "staticcheck finds nothing"
+	return $bad
+}
+
+# The README's commands are run as they stand there, and its code is compiled.
+step_readme() {
+	local check commands want
+	check=$(tool ./snippets) || return 1
+	"$check" README.md $(git ls-files 'docs/*.md') || return 1
+	commands=$("$check" -run README.md)
+	for want in "go run ./examples/quickstart" "go test work"; do
+		grep -qxF "$want" <<<"$commands" || { hint "README.md must have a block <!-- run --> with: $want"; return 1; }
+	done
+	go test -v work >"$logs/work.log" 2>&1 || { grep -vE '^(=== |\s*--- PASS|PASS)' "$logs/work.log"; hint "go test work"; return 1; }
+	grep -E '^\s*--- PASS' "$logs/work.log"
+	echo "go test work: $(grep -cE '^\s*--- PASS' "$logs/work.log") tests; snippets equal to code"
+}
+
+step_quickstart() { go run ./examples/quickstart; }
+
+step_race() {
+	local m bad=0
+	for m in $(modules work); do
+		(cd "$m" && go test -race -shuffle=on ./...) || { hint "cd $m && go test -race -shuffle=on ./..."; bad=1; }
+	done
+	echo "race-free in any order"
+	return $bad
+}
+
+# Coverage of the core's packages, each by all tests of the core.
+step_cover() {
+	local p got bad=0 list=""
+	for p in . ./future; do
+		go test -coverprofile="$logs/cover" -coverpkg="$p" . ./future/... >"$logs/cover.log" 2>&1 || { cat "$logs/cover.log"; return 1; }
+		got=$(go tool cover -func="$logs/cover" | awk 'END { sub("%", "", $3); print $3 }')
+		list="$list $p $got %"
+		awk -v got="$got" 'BEGIN { exit !(got >= 90) }' || { hint "package $p is covered to $got %, want 90 %"; bad=1; }
+	done
+	echo "coverage:$list"
+	return $bad
+}
+
+step_bench() {
+	local m bad=0
+	for m in $(modules all); do
+		(cd "$m" && GOWORK=off go test -run '^$' -bench . -benchtime 1x ./...) || { hint "in $m: go test -run '^\$' -bench . ./..."; bad=1; }
+	done
+	echo "each benchmark runs"
+	return $bad
+}
+
+step_fuzz() {
+	local p target n=0 bad=0
+	for p in $(go list ./...); do
+		for target in $(go test -list '^Fuzz' "$p" | grep '^Fuzz'); do
+			n=$((n + 1))
+			go test -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-5s}" "$p" || { hint "the failing input is now in testdata/fuzz; go test $p"; bad=1; }
+		done
+	done
+	echo "$n fuzz targets, ${FUZZTIME:-5s} each"
+	return $bad
+}
+
+step_api() {
+	local m bad=0
+	for m in $(modules tagged); do
+		(cd "$m" && go run github.com/antiphon-go/antiphon/internal/tools/apidump -o "$logs/api" && diff -ru api "$logs/api") ||
+			{ hint "if the API is to change so: make api, and commit api/ with a line in CHANGELOG.md"; bad=1; }
+	done
+	echo "the exported API is as written down in api/"
+	return $bad
+}
+
+step_deps() {
+	local extra
+	extra=$(go list -deps $(go list ./... | grep -vE '/(examples|internal)(/|$)') | grep '\.' |
+		grep -vE '^(vendor/|github\.com/antiphon-go/antiphon(/|$)|golang\.org/x/sync/|github\.com/benbjohnson/clock$)')
+	[ -z "$extra" ] && echo "the core links the standard library, x/sync and clock" && return
+	echo "$extra"
+	hint "the core may not import these: move what needs them to a nested module"
+	return 1
+}
+
+step_pack() { go run ./internal/tools/packcheck; }

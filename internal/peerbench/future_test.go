@@ -1,0 +1,186 @@
+package peerbench
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/alitto/pond/v2"
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/samber/mo"
+	"github.com/sourcegraph/conc/pool"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/antiphon-go/antiphon/future"
+)
+
+// The bodies under measurement are functions of their own, so that testing.B's
+// Loop, which keeps the variables of a loop body alive, adds nothing to them.
+
+func answer(context.Context) (int, error) { return 42, nil }
+
+type result struct {
+	v   int
+	err error
+}
+
+func rawSpawn(ctx context.Context) <-chan result {
+	ch := make(chan result, 1)
+	go func() {
+		v, err := answer(ctx)
+		ch <- result{v, err}
+	}()
+	return ch
+}
+
+func rawSelect(ctx context.Context) (r result) {
+	select {
+	case r = <-rawSpawn(ctx):
+	case <-ctx.Done():
+	}
+	return r
+}
+
+// run is one row of a table.
+func run(b *testing.B, name string, body func()) {
+	b.Run(name, func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			body()
+		}
+	})
+}
+
+func BenchmarkSpawnAwait(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	workers := pond.NewResultPool[int](2)
+	defer workers.StopAndWait()
+	run(b, "raw", func() { <-rawSpawn(ctx) })
+	run(b, "raw with select", func() { rawSelect(ctx) })
+	run(b, "antiphon", func() { _, _ = future.Go(ctx, answer).Await(ctx) })
+	run(b, "antiphon, ctx that cannot end", func() {
+		_, _ = future.Go(context.Background(), answer).Await(context.Background())
+	})
+	run(b, "samber/mo", func() {
+		_, _ = mo.NewFuture(func(resolve func(int), reject func(error)) {
+			if v, err := answer(ctx); err != nil {
+				reject(err)
+			} else {
+				resolve(v)
+			}
+		}).Collect()
+	})
+	run(b, "sourcegraph/conc", func() {
+		p := pool.NewWithResults[int]().WithContext(ctx)
+		p.Go(answer)
+		_, _ = p.Wait()
+	})
+	run(b, "failsafe-go", func() {
+		_, _ = failsafe.With[int]().WithContext(ctx).GetAsyncWithExecution(func(e failsafe.Execution[int]) (int, error) {
+			return answer(e.Context())
+		}).Get()
+	})
+	run(b, "alitto/pond", func() {
+		_, _ = workers.SubmitErr(func() (int, error) { return answer(ctx) }).Wait()
+	})
+	run(b, "errgroup", func() {
+		g, ctx := errgroup.WithContext(ctx)
+		var v int
+		g.Go(func() (err error) { v, err = answer(ctx); return err })
+		_ = g.Wait()
+		_ = v
+	})
+}
+
+func BenchmarkAwaitSettled(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	closed := make(chan struct{})
+	close(closed)
+	ours := future.Of(42)
+	theirs := mo.NewFuture(func(resolve func(int), _ func(error)) { resolve(42) })
+	_, _ = theirs.Collect()
+	run(b, "raw", func() { <-closed })
+	run(b, "antiphon", func() { _, _ = ours.Await(ctx) })
+	run(b, "samber/mo", func() { _, _ = theirs.Collect() })
+}
+
+func BenchmarkChainOfThree(b *testing.B) {
+	inc := func(i int) (int, error) { return i + 1, nil }
+	ctx := context.Background()
+	run(b, "raw", func() {
+		r := <-rawSpawn(ctx)
+		for range 3 {
+			if r.err == nil {
+				r.v, r.err = inc(r.v)
+			}
+		}
+	})
+	run(b, "antiphon", func() {
+		_, _ = future.Map(future.Map(future.Map(future.Go(ctx, answer), inc), inc), inc).Await(ctx)
+	})
+	run(b, "samber/mo", func() {
+		f := mo.NewFuture(func(resolve func(int), _ func(error)) { resolve(42) })
+		for range 3 {
+			f = f.Then(inc)
+		}
+		_, _ = f.Collect()
+	})
+}
+
+func BenchmarkAll100(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	const n = 100
+	run(b, "raw", func() {
+		var chs [n]<-chan result
+		for i := range chs {
+			chs[i] = rawSpawn(ctx)
+		}
+		vs := make([]int, n)
+		for i, ch := range chs {
+			vs[i] = (<-ch).v
+		}
+	})
+	run(b, "antiphon", func() {
+		var fs [n]*future.Future[int]
+		for i := range fs {
+			fs[i] = future.Go(ctx, answer)
+		}
+		_, _ = future.All(fs[:]...).Await(ctx)
+	})
+	qs := make([]int, n)
+	run(b, "antiphon Parallel(2)", func() {
+		_, _ = future.Parallel(ctx, 2, qs, func(ctx context.Context, _ int) (int, error) { return answer(ctx) })
+	})
+	run(b, "sourcegraph/conc", func() {
+		p := pool.NewWithResults[int]().WithContext(ctx)
+		for range n {
+			p.Go(answer)
+		}
+		_, _ = p.Wait()
+	})
+	run(b, "errgroup", func() {
+		g, ctx := errgroup.WithContext(ctx)
+		vs := make([]int, n)
+		for i := range n {
+			g.Go(func() (err error) { vs[i], err = answer(ctx); return err })
+		}
+		_ = g.Wait()
+	})
+}
+
+func BenchmarkSameKey(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	var raw singleflight.Group
+	var ours future.Group[string, int]
+	run(b, "singleflight", func() { _, _, _ = raw.Do("key", func() (any, error) { return answer(ctx) }) })
+	run(b, "antiphon Group", func() { _, _ = ours.Do(ctx, "key", answer) })
+	once := sync.OnceValues(func() (int, error) { return answer(ctx) })
+	lazy := future.Lazy[int]{New: answer}
+	run(b, "sync.OnceValues", func() { _, _ = once() })
+	run(b, "antiphon Lazy", func() { _, _ = lazy.Get(ctx) })
+}
