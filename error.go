@@ -86,8 +86,9 @@ func Errorf(code Code, format string, args ...any) *Error {
 
 // FromError returns the wire form of err, which still wraps err on this side.
 // It is nil for nil, and err itself if err is an *Error. Its Message is
-// err.Error(): an answering end that must not show its texts to askers returns
-// an Error with a text of its own.
+// err.Error(), or what the first [Describer] in err's tree that is no *Error
+// gives as its own: an answering end that must not show its texts to askers
+// returns such an error, or an Error with another text.
 func FromError(err error) *Error {
 	if err == nil {
 		return nil
@@ -104,8 +105,13 @@ func FromError(err error) *Error {
 		cause:     err,
 	}
 	e.RetryAfter, _ = RetryDelay(err)
-	if d := describe(err); d != nil {
-		e.Reason, e.Details = d.Reason, d.Details
+	var d Describer
+	if errors.As(err, &d) {
+		w := d.AntiphonError()
+		e.Reason, e.Details = w.Reason, w.Details
+		if _, plain := d.(*Error); !plain && w.Message != "" {
+			e.Message = w.Message
+		}
 	}
 	return e
 }

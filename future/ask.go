@@ -160,127 +160,10 @@ func (a *ask[Q, R]) begin() {
 	}
 }
 
-// attemptContext derives what the function gets from the asker's context. The
-// result of cancel is the cause that copies of the attempt see.
-func (a *ask[Q, R]) attemptContext(ctx context.Context, n int) (context.Context, func(cause error)) {
-	cancel := func(error) {}
-	if a.l.Attempts > 1 {
-		info := antiphon.InfoFrom(ctx)
-		info.Attempt = n
-		ctx = antiphon.WithInfo(ctx, info)
-	}
-	if a.l.Hedge > 0 {
-		ctx, cancel = context.WithCancelCause(ctx)
-	}
-	if a.l.Timeout > 0 {
-		timed, stop := withTimeout(ctx, a.l.Clock, a.l.Timeout)
-		unwatch := context.AfterFunc(timed, func() { a.timedOut(timed, n) })
-		outer := cancel
-		ctx, cancel = timed, func(cause error) {
-			unwatch()
-			outer(cause)
-			stop()
-		}
-	}
-	return ctx, cancel
-}
-
-func (a *ask[Q, R]) launch(n int, c call[Q]) {
-	t := &attempt[Q, R]{a, n, c}
-	if c.scope != nil {
-		c.scope.start(t)
-		return
-	}
-	go t.run()
-}
-
-// An attempt is one call of the function, which may be a copy of another.
-type attempt[Q, R any] struct {
-	*ask[Q, R]
-	n    int
-	call call[Q]
-}
-
-func (t *attempt[Q, R]) run() {
-	if t.call.scope != nil {
-		defer t.call.scope.leave()
-	}
-	var returned bool
-	defer func() {
-		if !returned {
-			t.returned(t.zero(), caught(recover()))
-		}
-	}()
-	v, err := t.l.f(t.call.ctx, t.call.q)
-	returned = true
-	t.returned(v, err)
-}
-
-// refuse is called by a scope that has ended.
-func (t *attempt[Q, R]) refuse(err error) {
-	t.giveSlot()
-	t.mu.Lock()
-	if t.last != nil {
-		err = gaveUp(errGaveUp, reason{}, errors.Join(t.last, err))
-	}
-	t.end(t.zero(), err)
-}
-
-// returned is told how the call ended. It counts only while its attempt is
-// undecided, and a failure only if it is the last copy.
-func (t *attempt[Q, R]) returned(v R, err error) {
-	t.giveSlot()
-	t.mu.Lock()
-	switch {
-	case t.phase != running || t.n != t.ask.attempt:
-		t.mu.Unlock()
-		t.emit(t.call.ctx, antiphon.Event{Name: "future.late", Attempt: t.n, Err: err})
-	case err == nil:
-		t.copies--
-		t.end(v, nil)
-	case t.copies > 1:
-		t.copies--
-		t.errs = append(t.errs, err)
-		t.mu.Unlock()
-	default:
-		t.copies--
-		if len(t.errs) > 0 {
-			err = errors.Join(append(t.errs, err)...)
-		}
-		t.failed(v, err)
-	}
-}
-
 func (a *ask[Q, R]) giveSlot() {
 	if a.l.slots != nil {
 		a.l.slots.give()
 	}
-}
-
-// timedOut decides an attempt whose time is up although the function is not
-// back. The function keeps its slot.
-func (a *ask[Q, R]) timedOut(ctx context.Context, n int) {
-	if context.Cause(ctx) != ErrTimeout {
-		return // it was the asker's context that ended
-	}
-	a.mu.Lock()
-	if a.phase != running || n != a.attempt {
-		a.mu.Unlock()
-		return
-	}
-	err := ErrTimeout
-	if len(a.errs) > 0 {
-		err = errors.Join(append([]error{err}, a.errs...)...)
-	}
-	a.phase = deciding
-	a.mu.Unlock()
-	a.emit(ctx, antiphon.Event{Name: "future.timeout", Attempt: n, Duration: a.l.Timeout, Err: err})
-	a.mu.Lock()
-	if a.phase != deciding {
-		a.mu.Unlock()
-		return
-	}
-	a.failed(a.zero(), err)
 }
 
 // failed decides what follows a failed attempt; v is what the function returned
@@ -344,11 +227,6 @@ func (a *ask[Q, R]) verdict(ctx context.Context, n int, err error) (rest time.Du
 	return rest, nil
 }
 
-// arm sets the timer that doubles attempt n.
-func (a *ask[Q, R]) arm(n int, c call[Q]) {
-	a.keep(n, running, a.l.Clock.AfterFunc(a.l.Hedge, func() { a.hedge(n, c) }))
-}
-
 // keep remembers t as the timer of attempt n in phase p, or stops it if the ask
 // has gone on.
 func (a *ask[Q, R]) keep(n int, p phase, t *clock.Timer) {
@@ -358,29 +236,6 @@ func (a *ask[Q, R]) keep(n int, p phase, t *clock.Timer) {
 		a.timer = t
 	} else {
 		t.Stop()
-	}
-}
-
-// hedge doubles an attempt that takes long, if there is a slot for it.
-func (a *ask[Q, R]) hedge(n int, c call[Q]) {
-	a.mu.Lock()
-	if a.phase != running || n != a.attempt {
-		a.mu.Unlock()
-		return
-	}
-	room := a.l.slots == nil || a.l.slots.spare()
-	if room {
-		a.copies++
-		a.made++
-	}
-	more := a.made < a.l.copies
-	a.mu.Unlock()
-	if room {
-		a.emit(c.ctx, antiphon.Event{Name: "future.hedge", Attempt: n, Duration: a.l.Hedge})
-		a.launch(n, c)
-	}
-	if more {
-		a.arm(n, c)
 	}
 }
 

@@ -170,7 +170,7 @@ func (e *ended) Unwrap() []error { return append([]error{e.what}, e.why...) }
 
 func (e *ended) AntiphonError() *antiphon.Error {
 	d := *e.what
-	d.Code, d.Class = e.code, e.class
+	d.Code, d.Class, d.Message = e.code, e.class, e.Error()
 	return &d
 }
 
