@@ -93,14 +93,25 @@ func warnUnseen(u unseen) {
 	}
 }
 
-// seen reports whether f has settled, and that somebody knows it now.
+// seen reports whether f has settled, and that somebody knows it now. Without
+// the lock, head may only be compared: a ring changes under it.
 func (f *Future[T]) seen() bool {
-	head := f.head.Load()
-	if head == &settled || !isMark(head) {
-		return head == &settled
+	if f.head.Load() == &settled {
+		return true
 	}
-	head.c.(*record[T]).looked.Store(true)
-	f.head.CompareAndSwap(head, &settled)
+	if !debugging.pending {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	head := f.head.Load()
+	if !isMark(head) {
+		return false
+	}
+	if r, ok := head.c.(*record[T]); ok {
+		r.looked.Store(true)
+		f.head.Store(&settled)
+	}
 	return true
 }
 

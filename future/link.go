@@ -20,10 +20,12 @@ type continuation interface {
 	settled(src any) (ring *link, of any)
 }
 
-// A mark in place of the ring says that the future has settled. It is told from
-// a ring by its lack of a successor.
+// A mark in place of the ring says that the future has settled: this one, or
+// that of a record while debugging.
 var settled link
 
+// isMark tells a mark from a ring by its lack of a successor. The caller holds
+// the lock of the future whose head l is.
 func isMark(l *link) bool { return l != nil && l.next == nil }
 
 // link hangs c on f by l, or reports false if f has settled.

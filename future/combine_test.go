@@ -1,0 +1,269 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+)
+
+// after is a future that settles at a time of its own.
+func after(d time.Duration, v int, err error) *future.Future[int] {
+	var p future.Promise[int]
+	time.AfterFunc(d, func() { p.Settle(v, err) })
+	return p.Future()
+}
+
+func at(t testing.TB, start time.Time, want time.Duration) {
+	t.Helper()
+	if got := time.Since(start); got != want {
+		t.Errorf("after %v, want %v", got, want)
+	}
+}
+
+func TestAll(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		vs, err := future.All(after(3*time.Second, 1, nil), future.Of(2), after(time.Second, 3, nil)).Await(t.Context())
+		if !slices.Equal(vs, []int{1, 2, 3}) || err != nil {
+			t.Errorf("%v, %v", vs, err)
+		}
+		at(t, start, 3*time.Second)
+		start = time.Now()
+		vs, err = future.All(after(3*time.Second, 1, nil), after(time.Second, 0, errBoom), after(2*time.Second, 0, errCause)).Await(t.Context())
+		if vs != nil || err != errBoom {
+			t.Errorf("%v, %v", vs, err)
+		}
+		at(t, start, time.Second)
+		f := after(time.Second, 7, nil)
+		if vs, err := future.All(f, f, f).Await(t.Context()); !slices.Equal(vs, []int{7, 7, 7}) || err != nil {
+			t.Errorf("thrice the same: %v, %v", vs, err)
+		}
+		if vs, err := future.All[int]().Await(t.Context()); vs == nil || len(vs) != 0 || err != nil {
+			t.Errorf("of nothing: %v, %v", vs, err)
+		}
+		time.Sleep(5 * time.Second)
+	})
+}
+
+func TestSettled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		rs, err := future.Settled(after(2*time.Second, 1, nil), future.Failed[int](errBoom), after(time.Second, 3, errCause), nil).Await(t.Context())
+		if err != nil || len(rs) != 4 || rs[0].Value != 1 || rs[1].Err != errBoom || rs[2] != (future.Result[int]{Value: 3, Err: errCause}) || rs[3].Err == nil {
+			t.Errorf("%v, %v", rs, err)
+		}
+		if rs, err := future.Settled[int]().Await(t.Context()); rs == nil || len(rs) != 0 || err != nil {
+			t.Errorf("of nothing: %v, %v", rs, err)
+		}
+	})
+}
+
+func TestAny(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		mustBe(t, future.Any(after(3*time.Second, 1, nil), after(time.Second, 0, errBoom), after(2*time.Second, 3, nil)), 3, nil)
+		at(t, start, 2*time.Second)
+		errs := []error{errors.New("a"), errors.New("b"), errors.New("c")}
+		_, err := future.Any(after(3*time.Second, 0, errs[0]), after(time.Second, 0, errs[1]), after(2*time.Second, 0, errs[2])).Await(t.Context())
+		if err == nil || err.Error() != "a\nb\nc" || !errors.Is(err, errs[1]) {
+			t.Errorf("all failed: %v", err)
+		}
+		if _, err := future.Any[int]().Await(t.Context()); !errors.Is(err, future.ErrNone) {
+			t.Errorf("of nothing: %v", err)
+		}
+		time.Sleep(5 * time.Second)
+	})
+}
+
+func TestRace(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		mustBe(t, future.Race(after(3*time.Second, 1, nil), after(time.Second, 0, errBoom)), 0, errBoom)
+		mustBe(t, future.Race(after(time.Second, 1, nil), future.Of(2), future.Of(3)), 2, nil)
+		f := after(time.Second, 7, nil)
+		mustBe(t, future.Race(f, f), 7, nil)
+		if _, err := future.Race[int]().Await(t.Context()); !errors.Is(err, future.ErrNone) {
+			t.Errorf("of nothing: %v", err)
+		}
+		time.Sleep(5 * time.Second)
+	})
+}
+
+// A contender in race after race collects nothing of them.
+func TestF8_LongLivedContenderRetainsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var shutdown future.Promise[int]
+		before := runtime.NumGoroutine()
+		round := func() {
+			var p, q, r future.Promise[int]
+			race, any, all := future.Race(shutdown.Future(), p.Future()), future.Any(q.Future(), shutdown.Future()), future.All(shutdown.Future(), r.Future())
+			p.Resolve(1)
+			q.Resolve(2)
+			r.Reject(errBoom)
+			mustBe(t, race, 1, nil)
+			mustBe(t, any, 2, nil)
+			_, _ = all.Await(nil) //nolint:staticcheck // nil is allowed
+			for range future.AsCompleted(context.Background(), shutdown.Future(), p.Future()) {
+				break
+			}
+		}
+		round()
+		var m runtime.MemStats
+		heap := func() uint64 { runtime.GC(); runtime.ReadMemStats(&m); return m.HeapAlloc }
+		h := heap()
+		const n = 20_000
+		for range n {
+			round()
+		}
+		if grown := int64(heap()) - int64(h); grown > n*10 {
+			t.Errorf("%d bytes are held of %d races", grown, n)
+		}
+		if now := runtime.NumGoroutine(); now != before {
+			t.Errorf("%d goroutines are left", now-before)
+		}
+		shutdown.Resolve(0)
+	})
+}
+
+// Links are hung while futures settle: whoever comes second takes them off.
+func TestF8_SettlingWhileLinking(t *testing.T) {
+	for seed := range uint64(2000) {
+		bubble(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			n := rng.IntN(8) + 1
+			ps := make([]future.Promise[int], n)
+			fs := make([]*future.Future[int], n)
+			for i := range ps {
+				fs[i] = ps[i].Future()
+			}
+			failing := rng.IntN(n + 1)
+			for i := range ps {
+				go func() {
+					if i < failing {
+						ps[i].Reject(errBoom)
+					} else {
+						ps[i].Resolve(i)
+					}
+				}()
+			}
+			all, settled, any, race := future.All(fs...), future.Settled(fs...), future.Any(fs...), future.Race(fs...)
+			synctest.Wait()
+			vs, err := all.Await(t.Context())
+			if failing > 0 != (err != nil) || err == nil && len(vs) != n {
+				t.Fatalf("All of %d, %d failing: %v, %v", n, failing, vs, err)
+			}
+			if rs, _ := settled.Await(t.Context()); len(rs) != n || failing > 0 && rs[0].Err == nil || failing < n && rs[n-1].Value != n-1 {
+				t.Fatalf("Settled of %d, %d failing: %v", n, failing, rs)
+			}
+			if v, err := any.Await(t.Context()); failing == n != (err != nil) || err == nil && v < failing {
+				t.Fatalf("Any of %d, %d failing: %v, %v", n, failing, v, err)
+			}
+			if _, ok := race.Peek(); !ok {
+				t.Fatal("Race has not settled")
+			}
+		})
+	}
+}
+
+func TestFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		lost := make(chan error, 1)
+		slow := func(ctx context.Context) *future.Future[int] {
+			return future.Go(ctx, func(ctx context.Context) (int, error) {
+				<-ctx.Done()
+				lost <- context.Cause(ctx)
+				return 0, ctx.Err()
+			})
+		}
+		start := time.Now()
+		mustBe(t, future.First(t.Context(), slow, func(context.Context) *future.Future[int] { return after(time.Second, 2, nil) }), 2, nil)
+		at(t, start, time.Second)
+		if err := <-lost; !errors.Is(err, future.ErrLost) {
+			t.Errorf("the loser's cause is %v", err)
+		}
+		started := 0
+		way := func(f *future.Future[int]) func(context.Context) *future.Future[int] {
+			return func(context.Context) *future.Future[int] { started++; return f }
+		}
+		mustBe(t, future.First(t.Context(), way(future.Failed[int](errBoom)), way(future.Of(7)), way(future.Of(8))), 7, nil)
+		if started != 2 {
+			t.Errorf("%d ways were started", started)
+		}
+		_, err := future.First(t.Context(), way(future.Failed[int](errBoom)), func(context.Context) *future.Future[int] { panic(errCause) }).Await(t.Context())
+		if !errors.Is(err, errBoom) || !errors.Is(err, errCause) || !errors.Is(err, future.ErrPanic) {
+			t.Errorf("all failed: %v", err)
+		}
+		if _, err := future.First[int](t.Context()).Await(t.Context()); !errors.Is(err, future.ErrNone) {
+			t.Errorf("of nothing: %v", err)
+		}
+		ctx, cancel := context.WithCancelCause(context.Background())
+		f := future.First(ctx, slow)
+		cancel(errCause)
+		if _, err := f.Await(context.Background()); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+		if err := <-lost; err != errCause {
+			t.Errorf("the cause is %v", err)
+		}
+	})
+}
+
+func TestAsCompleted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fs := []*future.Future[int]{after(3*time.Second, 1, nil), future.Of(2), after(time.Second, 3, errBoom), nil}
+		seq := future.AsCompleted(context.Background(), fs...)
+		for round := range 2 { // the second time all have settled
+			var order []int
+			for i, r := range seq {
+				order = append(order, i)
+				if i < 3 && (r.Value != i+1 || (i == 2) != (r.Err == errBoom)) || i == 3 && antiphon.CodeOf(r.Err) != antiphon.CodeInvalidArgument {
+					t.Errorf("%d: %v", i, r)
+				}
+			}
+			if want := [][]int{{1, 3, 2, 0}, {0, 1, 2, 3}}[round]; !slices.Equal(order, want) {
+				t.Errorf("in order %v, want %v", order, want)
+			}
+		}
+		for range future.AsCompleted[int](nil) { //nolint:staticcheck // nil is allowed
+			t.Error("something came of nothing")
+		}
+	})
+}
+
+func TestAsCompletedWhenTheContextEnds(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 2*time.Second, errCause)
+		defer cancel()
+		var late future.Promise[int]
+		seen := map[int]future.Result[int]{}
+		var order []int
+		for i, r := range future.AsCompleted(ctx, late.Future(), after(time.Second, 1, nil), after(time.Hour, 2, nil), late.Future()) {
+			seen[i] = r
+			order = append(order, i)
+			if i == 0 {
+				late.Resolve(9) // the value wins over the context
+			}
+		}
+		if !slices.Equal(order, []int{1, 0, 2, 3}) {
+			t.Errorf("in order %v", order)
+		}
+		for _, i := range []int{0, 2} {
+			if err := seen[i].Err; !errors.Is(err, future.ErrPending) || !errors.Is(err, errCause) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if seen[1].Err != nil || seen[3] != (future.Result[int]{Value: 9}) {
+			t.Errorf("%v, %v", seen[1], seen[3])
+		}
+		for range future.AsCompleted(ctx, late.Future(), new(future.Promise[int]).Future()) {
+			break
+		}
+		time.Sleep(2 * time.Hour)
+	})
+}
