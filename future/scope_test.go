@@ -1,0 +1,415 @@
+package future_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+)
+
+// sleep works for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func TestF9_RunReturnsWhenAllHasEnded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var ended atomic.Int32
+		start := time.Now()
+		work := func(ctx context.Context, d time.Duration) {
+			future.Go(ctx, func(ctx context.Context) (int, error) {
+				future.Go(ctx, func(context.Context) (int, error) { // a member of a member, started late
+					time.Sleep(d)
+					ended.Add(1)
+					return 0, nil
+				})
+				time.Sleep(d)
+				ended.Add(1)
+				return 0, nil
+			})
+		}
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			work(s, time.Second)
+			timed, cancel := context.WithTimeout(context.WithValue(s, key{}, 1), time.Hour)
+			defer cancel()
+			work(timed, 2*time.Second) // derived contexts are members too
+			return nil
+		})
+		if err != nil || ended.Load() != 4 {
+			t.Errorf("%v, %d ended", err, ended.Load())
+		}
+		at(t, start, 2*time.Second)
+	})
+}
+
+func TestScopeEndsWithTheFirstFailure(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		causes := make(chan error, 3)
+		start := time.Now()
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			for range 3 {
+				future.Go(s, func(ctx context.Context) (int, error) {
+					<-ctx.Done()
+					causes <- context.Cause(ctx)
+					time.Sleep(time.Second) // takes its time to end
+					return 0, errors.New("a consequence")
+				})
+				synctest.Wait()
+			}
+			failed := future.Go(s, func(ctx context.Context) (int, error) {
+				time.Sleep(time.Second)
+				return 0, errBoom
+			})
+			_, err := failed.Await(context.Background())
+			if err != errBoom {
+				t.Errorf("the member's future: %v", err)
+			}
+			return errors.New("too late to count")
+		})
+		if err != errBoom {
+			t.Errorf("Run returned %v", err)
+		}
+		for range 3 {
+			if c := <-causes; c != errBoom {
+				t.Errorf("cause %v", c)
+			}
+		}
+		at(t, start, 2*time.Second)
+	})
+}
+
+func TestScopeCancel(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(*future.Scope, context.CancelCauseFunc) error
+		want error
+	}{
+		"success": {func(s *future.Scope, _ context.CancelCauseFunc) error {
+			s.Cancel(nil)
+			s.Cancel(errBoom)
+			return errBoom
+		}, nil},
+		"failure":  {func(s *future.Scope, _ context.CancelCauseFunc) error { s.Cancel(errBoom); s.Cancel(nil); return nil }, errBoom},
+		"returned": {func(*future.Scope, context.CancelCauseFunc) error { return errBoom }, errBoom},
+		"parent":   {func(_ *future.Scope, cancel context.CancelCauseFunc) error { cancel(errBoom); return nil }, errBoom},
+		"panic":    {func(*future.Scope, context.CancelCauseFunc) error { panic(errBoom) }, errBoom},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				parent, cancel := context.WithCancelCause(context.Background())
+				defer cancel(nil)
+				ended := false
+				err := future.Run(parent, func(s *future.Scope) error {
+					future.Go(s, func(ctx context.Context) (int, error) {
+						<-ctx.Done()
+						ended = true
+						return 0, context.Cause(ctx)
+					})
+					return c.end(s, cancel)
+				})
+				if !errors.Is(err, c.want) || (c.want == nil) != (err == nil) || !ended {
+					t.Errorf("%v, ended %t", err, ended)
+				}
+			})
+		})
+	}
+}
+
+func TestF6_GoexitInAScope(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		done := make(chan bool)
+		go func() {
+			ended := false
+			defer func() { done <- ended }()
+			_ = future.Run(context.Background(), func(s *future.Scope) error {
+				future.Go(s, func(ctx context.Context) (int, error) {
+					<-ctx.Done()
+					time.Sleep(time.Second)
+					ended = true
+					return 0, nil
+				})
+				runtime.Goexit()
+				return nil
+			})
+		}()
+		if !<-done {
+			t.Error("Run left before its member had ended")
+		}
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			future.Go(s, func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+			return nil
+		})
+		if !errors.Is(err, future.ErrGoexit) {
+			t.Errorf("a member's Goexit: %v", err)
+		}
+	})
+}
+
+func TestNothingStartsInAScopeThatHasEnded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var kept *future.Scope
+		check := func(f *future.Future[int]) {
+			_, err := f.Await(context.Background())
+			if !errors.Is(err, future.ErrNotStarted) || antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
+				t.Errorf("%v, class %s", err, antiphon.ClassOf(err))
+			}
+		}
+		work := func(context.Context) (int, error) { t.Error("called"); return 0, nil }
+		ask := future.Lift(func(ctx context.Context, _ int) (int, error) { return work(ctx) }, &future.Policy{Attempts: 2})
+		_ = future.Run(nil, func(s *future.Scope) error { //nolint:staticcheck // nil is allowed
+			kept = s
+			s.Cancel(errCause)
+			f := future.Go(s, work)
+			check(f)
+			if _, err := f.Await(nil); !errors.Is(err, errCause) { //nolint:staticcheck // nil is allowed
+				t.Errorf("%v does not tell why", err)
+			}
+			check(ask(s, 1))
+			return nil
+		})
+		check(future.Go(kept, work))
+		check(ask(kept, 1))
+	})
+}
+
+func TestScopeLimit(t *testing.T) {
+	for _, limit := range []int{1, 2, 5} {
+		bubble(t, func(t *testing.T) {
+			var running, most, started atomic.Int32
+			before := runtime.NumGoroutine()
+			start := time.Now()
+			err := future.Run(t.Context(), func(s *future.Scope) error {
+				s.SetLimit(limit)
+				fs := make([]*future.Future[int], 20)
+				for i := range fs {
+					fs[i] = future.Go(s, func(context.Context) (int, error) {
+						if n := started.Add(1); limit == 1 && int(n) != i+1 {
+							t.Errorf("task %d is the %dth to start", i, n)
+						}
+						most.Store(max(most.Load(), running.Add(1)))
+						time.Sleep(time.Second)
+						running.Add(-1)
+						return i, nil
+					})
+				}
+				synctest.Wait()
+				if now := runtime.NumGoroutine() - before; now > limit {
+					t.Errorf("%d goroutines for a limit of %d", now, limit)
+				}
+				_, err := future.All(fs...).Await(s) // the body holds no slot, and lends none
+				return err
+			})
+			if err != nil || int(most.Load()) != limit {
+				t.Errorf("%v; %d at once, the limit is %d", err, most.Load(), limit)
+			}
+			at(t, start, time.Duration((20+limit-1)/limit)*time.Second)
+		})
+	}
+}
+
+func TestScopeLimitCanChange(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var running atomic.Int32
+		_ = future.Run(t.Context(), func(s *future.Scope) error {
+			s.SetLimit(1)
+			for range 100 {
+				future.Go(s, func(ctx context.Context) (int, error) {
+					running.Add(1)
+					defer running.Add(-1)
+					return 0, sleep(ctx, time.Second)
+				})
+			}
+			for _, step := range []struct {
+				limit, want int
+				after       time.Duration
+			}{{1, 1, 0}, {7, 7, 0}, {2, 7, 0}, {2, 2, 1500 * time.Millisecond}, {-1, 90, 0}} {
+				s.SetLimit(step.limit)
+				time.Sleep(step.after)
+				synctest.Wait()
+				if got := int(running.Load()); got != step.want && step.limit >= 0 || got < 80 && step.limit < 0 {
+					t.Errorf("%d run at a limit of %d, want %d", got, step.limit, step.want)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// fib is the worst way to compute, and the best to nest.
+func fib(ctx context.Context, n int) (int, error) {
+	if n < 2 {
+		return n, nil
+	}
+	a, b := future.Call(ctx, fib, n-1), future.Call(ctx, fib, n-2)
+	x, err := a.Await(ctx)
+	if err != nil {
+		return 0, err
+	}
+	y, err := b.Await(ctx)
+	return x + y, err
+}
+
+func TestF9_NestingNeverDeadlocks(t *testing.T) {
+	for _, limit := range []int{1, 2, 3} {
+		bubble(t, func(t *testing.T) {
+			var got int
+			err := future.Run(t.Context(), func(s *future.Scope) (err error) {
+				s.SetLimit(limit)
+				got, err = future.Call(s, fib, 12).Await(s)
+				return err
+			})
+			if got != 144 || err != nil {
+				t.Errorf("fib(12) is %d, %v", got, err)
+			}
+		})
+	}
+}
+
+// Whatever a member waits with lends its slot: there is one, and all need it.
+func TestF9_EveryWaitLendsTheSlot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		work := func(ctx context.Context, i int) (int, error) { return i, sleep(ctx, time.Second) }
+		var running, most atomic.Int32
+		enter := func() func() {
+			most.Store(max(most.Load(), running.Add(1)))
+			return func() { running.Add(-1) }
+		}
+		var shared future.Group[int, int]
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			s.SetLimit(1)
+			outer := future.Go(s, func(ctx context.Context) (int, error) {
+				member := func(ctx context.Context, i int) (int, error) {
+					return future.Go(ctx, func(ctx context.Context) (int, error) {
+						defer enter()()
+						return work(ctx, i)
+					}).Await(ctx)
+				}
+				if _, err := member(ctx, 1); err != nil { // Await, both kinds
+					return 0, err
+				}
+				for _, r := range future.AsCompleted(ctx, future.Call(ctx, work, 1), future.Call(ctx, work, 2)) {
+					if r.Err != nil {
+						return 0, r.Err
+					}
+				}
+				if _, err := future.Parallel(ctx, 3, []int{1, 2, 3}, member); err != nil {
+					return 0, err
+				}
+				for _, err := range future.ParallelSeq(ctx, 2, func(yield func(int) bool) { _ = yield(1) && yield(2) && yield(3) }, member) {
+					if err != nil {
+						return 0, err
+					}
+				}
+				if err := future.Run(ctx, func(inner *future.Scope) error {
+					_, err := member(ctx, 2) // waits on the outer scope's slot
+					future.Call(inner, work, 1)
+					return err
+				}); err != nil {
+					return 0, err
+				}
+				if _, err := shared.Do(ctx, 1, func(context.Context) (int, error) { return member(s, 3) }); err != nil {
+					return 0, err
+				}
+				return future.Block(future.Lift(member, &future.Policy{Timeout: time.Minute}))(ctx, 4)
+			})
+			_, err := outer.Await(s)
+			return err
+		})
+		if err != nil || most.Load() != 1 {
+			t.Errorf("%v, %d at once", err, most.Load())
+		}
+	})
+}
+
+// Cancelling wakes those who are parked; they end one after the other, for the
+// limit holds to the end, and nobody is left.
+func TestF9_ParkedMembersEndUnderCancel(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var ended atomic.Int32
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			s.SetLimit(2)
+			var never future.Promise[int]
+			for range 10 {
+				future.Go(s, func(ctx context.Context) (int, error) {
+					_, err := never.Future().Await(ctx)
+					ended.Add(1)
+					return 0, err
+				})
+			}
+			synctest.Wait() // all are parked, having lent their slots
+			var started atomic.Int32
+			for range 4 {
+				future.Go(s, func(context.Context) (int, error) {
+					started.Add(1)
+					time.Sleep(time.Second)
+					return 0, nil
+				})
+			}
+			synctest.Wait()
+			s.Cancel(errCause)
+			synctest.Wait()
+			if ended.Load() != 0 || started.Load() != 2 {
+				t.Errorf("%d and %d run beside each other, the limit is 2", ended.Load(), started.Load())
+			}
+			return nil
+		})
+		if err != errCause || ended.Load() != 10 {
+			t.Errorf("%v, %d of 10 ended", err, ended.Load())
+		}
+	})
+}
+
+// Lifted asks are owned too: also an attempt that was given up, but is not back.
+func TestF9_ScopeOwnsAttempts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		back := false
+		start := time.Now()
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			ask := future.Lift(func(context.Context, int) (int, error) {
+				time.Sleep(time.Minute) // deaf to its context
+				back = true
+				return 1, nil
+			}, &future.Policy{Timeout: time.Second})
+			_, err := ask(s, 1).Await(s)
+			at(t, start, time.Second)
+			if !errors.Is(err, future.ErrTimeout) {
+				t.Errorf("%v", err)
+			}
+			return nil
+		})
+		if !errors.Is(err, future.ErrTimeout) || !back {
+			t.Errorf("%v, back %t", err, back)
+		}
+		at(t, start, time.Minute)
+	})
+}
+
+// A failed attempt is not a failed member, as long as another follows.
+func TestScopeSurvivesAFailedAttempt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		n := 0
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			s.SetLimit(1)
+			_, err := future.Lift(func(context.Context, int) (int, error) {
+				if n++; n < 3 {
+					return 0, errBoom
+				}
+				return 1, nil
+			}, &future.Policy{Attempts: 3, Backoff: antiphon.Constant(time.Second)})(s, 1).Await(s)
+			return err
+		})
+		if err != nil || n != 3 {
+			t.Errorf("%v after %d attempts", err, n)
+		}
+	})
+}
