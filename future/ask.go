@@ -168,17 +168,20 @@ func (a *ask[Q, R]) giveSlot() {
 
 // failed decides what follows a failed attempt; v is what the function returned
 // beside its error. The caller holds the lock; failed unlocks.
-func (a *ask[Q, R]) failed(v R, err error) {
+func (a *ask[Q, R]) failed(v R, err error, timedOut bool) {
 	n, ctx := a.attempt, a.call.ctx
+	cancel := a.release()
+	a.phase, a.last = deciding, err
+	a.mu.Unlock()
+	cancel()
+	if timedOut {
+		a.emit(ctx, antiphon.Event{Name: "future.timeout", Attempt: n, Duration: a.l.Timeout, Err: err})
+	}
 	if n >= a.l.Attempts {
+		a.mu.Lock()
 		a.end(v, err)
 		return
 	}
-	a.phase, a.last = deciding, err
-	cancel := a.release()
-	a.mu.Unlock()
-	cancel()
-
 	rest, final := a.verdict(ctx, n, err)
 	if final != nil {
 		a.mu.Lock()

@@ -77,6 +77,8 @@ func (t *attempt[Q, R]) refuse(err error) {
 // undecided, and a failure only if it is the last copy.
 func (t *attempt[Q, R]) returned(v R, err error) {
 	t.giveSlot()
+	// What fails because its time was up has timed out, whatever it says.
+	late := err != nil && context.Cause(t.call.ctx) == ErrTimeout && !errors.Is(err, ErrTimeout)
 	t.mu.Lock()
 	switch {
 	case t.phase != running || t.n != t.ask.attempt:
@@ -94,7 +96,10 @@ func (t *attempt[Q, R]) returned(v R, err error) {
 		if len(t.errs) > 0 {
 			err = errors.Join(append(t.errs, err)...)
 		}
-		t.failed(v, err)
+		if late {
+			err = &ended{what: ErrTimeout.(*antiphon.Error), code: antiphon.CodeDeadlineExceeded, class: antiphon.ClassUnknown, why: []error{err}}
+		}
+		t.failed(v, err, late)
 	}
 }
 
@@ -113,15 +118,7 @@ func (a *ask[Q, R]) timedOut(ctx context.Context, n int) {
 	if len(a.errs) > 0 {
 		err = errors.Join(append([]error{err}, a.errs...)...)
 	}
-	a.phase = deciding
-	a.mu.Unlock()
-	a.emit(ctx, antiphon.Event{Name: "future.timeout", Attempt: n, Duration: a.l.Timeout, Err: err})
-	a.mu.Lock()
-	if a.phase != deciding {
-		a.mu.Unlock()
-		return
-	}
-	a.failed(a.zero(), err)
+	a.failed(a.zero(), err, true)
 }
 
 // arm sets the timer that doubles attempt n.
