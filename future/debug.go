@@ -69,7 +69,8 @@ func (r *record[T]) settled(any) (*link, any) {
 // settledWhileDebugging leaves an unseen mark on a future that was rejected
 // while nobody waited for it. The caller holds the lock.
 func (f *Future[T]) settledWhileDebugging(ring *link) {
-	if f.err == nil || f.done != nil || ring == nil || ring.next != ring {
+	waitedFor := f.done != nil || f.park != nil && f.park.used
+	if f.err == nil || waitedFor || ring == nil || ring.next != ring {
 		return
 	}
 	r, ok := ring.c.(*record[T])

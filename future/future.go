@@ -207,10 +207,10 @@ func (f *Future[T]) publish(v T, err error) (ring *link, won bool) {
 	f.val, f.err = v, err
 	f.head.Store(&settled)
 	done, park := f.done, f.park
-	f.park = nil
 	if debugging.pending {
 		f.settledWhileDebugging(ring)
 	}
+	f.park = nil
 	f.mu.Unlock()
 	if done != nil {
 		close(done)

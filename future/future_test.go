@@ -206,7 +206,7 @@ func TestF5_PendingCostsNoGoroutine(t *testing.T) {
 			fs = append(fs, future.Map(ps[i].Future(), func(i int) (int, error) { return i, nil }))
 		}
 		all := future.All(fs...)
-		if now := runtime.NumGoroutine(); now != before {
+		if now := runtime.NumGoroutine(); now > before {
 			t.Errorf("%d goroutines for %d pending futures", now-before, len(ps))
 		}
 		for i := range ps {
