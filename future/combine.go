@@ -16,7 +16,7 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 	if len(fs) == 0 {
 		return Of([]T{})
 	}
-	a := &all[T]{values: make([]T, len(fs))}
+	a := &all[T]{}
 	a.left.Store(int64(len(fs)))
 	a.hang(fs, a)
 	return &a.out
@@ -24,12 +24,11 @@ func All[T any](fs ...*Future[T]) *Future[[]T] {
 
 type all[T any] struct {
 	gathering[T]
-	out    Future[[]T]
-	values []T
-	left   atomic.Int64
+	out  Future[[]T]
+	left atomic.Int64
 }
 
-func (a *all[T]) arrived(i int, src any) (ring *link, of any) {
+func (a *all[T]) arrived(_ int, src any) (ring *link, of any) {
 	f := src.(*Future[T])
 	if f.err != nil {
 		ring, won := a.out.publish(nil, f.err)
@@ -38,9 +37,12 @@ func (a *all[T]) arrived(i int, src any) (ring *link, of any) {
 		}
 		return ring, &a.out
 	}
-	a.values[i] = f.val
 	if a.left.Add(-1) == 0 {
-		ring, _ = a.out.publish(a.values, nil)
+		values := make([]T, len(a.links))
+		for i := range values {
+			values[i] = a.links[i].f.val
+		}
+		ring, _ = a.out.publish(values, nil)
 		a.decide()
 	}
 	return ring, &a.out
@@ -52,7 +54,7 @@ func Settled[T any](fs ...*Future[T]) *Future[[]Result[T]] {
 	if len(fs) == 0 {
 		return Of([]Result[T]{})
 	}
-	s := &settledAll[T]{results: make([]Result[T], len(fs))}
+	s := &settledAll[T]{}
 	s.left.Store(int64(len(fs)))
 	s.hang(fs, s)
 	return &s.out
@@ -60,16 +62,18 @@ func Settled[T any](fs ...*Future[T]) *Future[[]Result[T]] {
 
 type settledAll[T any] struct {
 	gathering[T]
-	out     Future[[]Result[T]]
-	results []Result[T]
-	left    atomic.Int64
+	out  Future[[]Result[T]]
+	left atomic.Int64
 }
 
-func (s *settledAll[T]) arrived(i int, src any) (ring *link, of any) {
-	f := src.(*Future[T])
-	s.results[i] = Result[T]{f.val, f.err}
+func (s *settledAll[T]) arrived(int, any) (ring *link, of any) {
 	if s.left.Add(-1) == 0 {
-		ring, _ = s.out.publish(s.results, nil)
+		results := make([]Result[T], len(s.links))
+		for i := range results {
+			f := s.links[i].f
+			results[i] = Result[T]{f.val, f.err}
+		}
+		ring, _ = s.out.publish(results, nil)
 		s.decide()
 	}
 	return ring, &s.out
@@ -81,7 +85,7 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 	if len(fs) == 0 {
 		return Failed[T](ErrNone)
 	}
-	a := &anyOf[T]{errs: make([]error, len(fs))}
+	a := &anyOf[T]{}
 	a.left.Store(int64(len(fs)))
 	a.hang(fs, a)
 	return &a.out
@@ -90,11 +94,10 @@ func Any[T any](fs ...*Future[T]) *Future[T] {
 type anyOf[T any] struct {
 	gathering[T]
 	out  Future[T]
-	errs []error
 	left atomic.Int64
 }
 
-func (a *anyOf[T]) arrived(i int, src any) (ring *link, of any) {
+func (a *anyOf[T]) arrived(_ int, src any) (ring *link, of any) {
 	f := src.(*Future[T])
 	if f.err == nil {
 		ring, won := a.out.publish(f.val, nil)
@@ -103,10 +106,13 @@ func (a *anyOf[T]) arrived(i int, src any) (ring *link, of any) {
 		}
 		return ring, &a.out
 	}
-	a.errs[i] = f.err
 	if a.left.Add(-1) == 0 {
+		errs := make([]error, len(a.links))
+		for i := range errs {
+			errs[i] = a.links[i].f.err
+		}
 		var zero T
-		ring, _ = a.out.publish(zero, errors.Join(a.errs...))
+		ring, _ = a.out.publish(zero, errors.Join(errs...))
 		a.decide()
 	}
 	return ring, &a.out

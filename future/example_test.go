@@ -197,22 +197,20 @@ func ExampleRace() {
 }
 
 func ExampleFirst() {
+	lost := make(chan error)
 	push := func(ctx context.Context) *future.Future[string] {
 		return future.Go(ctx, func(ctx context.Context) (string, error) {
-			<-ctx.Done() // the push got lost
-			fmt.Println("push:", context.Cause(ctx))
+			<-ctx.Done() // the push does not come
+			lost <- context.Cause(ctx)
 			return "", ctx.Err()
 		})
 	}
 	poll := func(ctx context.Context) *future.Future[string] {
 		return future.Call(ctx, books.Title, 2)
 	}
-	_ = future.Run(ctx, func(s *future.Scope) error { // waits for the loser too
-		fmt.Println(future.First(s, push, poll).Await(s))
-		s.Cancel(nil)
-		return nil
-	})
-	// Unordered output:
+	fmt.Println(future.First(ctx, push, poll).Await(ctx))
+	fmt.Println("push:", <-lost)
+	// Output:
 	// Theogony <nil>
 	// push: future: another attempt was faster
 }

@@ -17,6 +17,12 @@ func First[T any](ctx context.Context, ways ...func(context.Context) *Future[T])
 		ctx = context.Background()
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	var returned bool
+	defer func() {
+		if !returned { // a way called runtime.Goexit: nobody will read the others
+			cancel(ErrLost)
+		}
+	}()
 	fs := make([]*Future[T], 0, len(ways))
 	for _, way := range ways {
 		f := begin(ctx, way)
@@ -30,6 +36,7 @@ func First[T any](ctx context.Context, ways ...func(context.Context) *Future[T])
 	if !out.link(&c.link, c) {
 		cancel(ErrLost)
 	}
+	returned = true
 	return out
 }
 

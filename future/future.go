@@ -68,14 +68,15 @@ func (f *Future[T]) Await(ctx context.Context) (T, error) {
 }
 
 func (f *Future[T]) await(ctx context.Context) (T, error) {
-	if f.seen() {
-		return f.val, f.err
-	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	stop := ctx.Done()
-	if stop != nil && ctx.Err() != nil {
+	over := stop != nil && ctx.Err() != nil
+	if f.seen() { // asked after ctx: what settled before ctx ended has won
+		return f.val, f.err
+	}
+	if over {
 		var zero T
 		return zero, pending(ctx)
 	}
@@ -85,6 +86,7 @@ func (f *Future[T]) await(ctx context.Context) (T, error) {
 			park.Wait()
 			lent.reclaim()
 		}
+		f.seen()
 		return f.val, f.err
 	}
 	done := f.doneChan()

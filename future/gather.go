@@ -8,6 +8,9 @@ import "sync/atomic"
 //
 // Futures may settle while links are still being hung. Whoever comes second,
 // the goroutine that hangs them or the one that decides, takes them off.
+//
+// What arrives is left where it is, in the future: the slab is all that leads
+// there, and it goes when the combinator has decided.
 type gathering[T any] struct {
 	phase atomic.Int32
 	links []gathered[T]

@@ -93,7 +93,8 @@ func (w *wave) run() {
 	var ended bool
 	defer func() {
 		if !ended { // a transform called runtime.Goexit: the others must not suffer
-			w.run()
+			rest := *w
+			go rest.run()
 		}
 	}()
 	for {

@@ -37,7 +37,7 @@ func (m *mapped[T, U]) settled(src any) (ring *link, of any) {
 	var returned bool
 	defer func() {
 		if !returned {
-			m.out.reject(caught(recover()))
+			ring, of = m.out.fell(recover())
 		}
 	}()
 	v, err := fn(f.val)
@@ -78,7 +78,7 @@ func (r *recovered[T]) settled(src any) (ring *link, of any) {
 	var returned bool
 	defer func() {
 		if !returned {
-			r.out.reject(caught(recover()))
+			ring, of = r.out.fell(recover())
 		}
 	}()
 	v, err := fn(f.err)
@@ -129,7 +129,7 @@ func (t *then[T, U]) settled(src any) (ring *link, of any) {
 	var returned bool
 	defer func() {
 		if !returned {
-			out.reject(caught(recover()))
+			ring, of = out.fell(recover())
 		}
 	}()
 	second := fn(f.val)
@@ -147,4 +147,18 @@ func (t *follower[U]) settled(src any) (ring *link, of any) {
 	f := src.(*Future[U])
 	ring, _ = t.out.publish(f.val, f.err)
 	return ring, &t.out
+}
+
+// fell publishes that the transform that f is of did not return; v is what
+// recover gave. After a panic, settled returns what fell does. After a Goexit
+// it does not return, and a goroutine of its own notifies: transforms that fall
+// one after another must not nest.
+func (f *Future[T]) fell(v any) (ring *link, of any) {
+	var zero T
+	ring, _ = f.publish(zero, caught(v))
+	if v == nil && ring != nil {
+		go notify(ring, f)
+		return nil, nil
+	}
+	return ring, f
 }
