@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"runtime"
 	"runtime/pprof"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +39,24 @@ func debugged(t *testing.T, words string, body func()) string {
 		out = append(out, "\nended with "+err.Error()...)
 	}
 	return string(out)
+}
+
+// A logBuffer may be read while it is written.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 func expect(t *testing.T, out string, wanted, unwanted []string) {
@@ -102,6 +122,8 @@ func TestDebugAbandonedPromise(t *testing.T) {
 
 func TestDebugUnseenFailures(t *testing.T) {
 	out := debugged(t, "pending", func() {
+		var logged logBuffer
+		slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
 		fail := func(text string, look func(*future.Future[int])) {
 			f := future.Go(context.Background(), func(context.Context) (int, error) { return 0, errors.New(text) })
 			for _, ok := f.Peek(); text == "peeked at" && !ok; _, ok = f.Peek() {
@@ -121,10 +143,16 @@ func TestDebugUnseenFailures(t *testing.T) {
 			<-time.After(10 * time.Millisecond)
 			_, _ = f.Await(background)
 		})
-		for range 20 {
-			runtime.GC()
-			<-time.After(5 * time.Millisecond)
+		collect := func(until func() bool) {
+			for i := 0; i < 500 && !until(); i++ {
+				runtime.GC()
+				<-time.After(5 * time.Millisecond)
+			}
 		}
+		collect(func() bool { return strings.Contains(logged.String(), "nobody looked at a failure") })
+		rounds := 0
+		collect(func() bool { rounds++; return rounds > 5 }) // what else there might be
+		fmt.Println(logged.String())
 	})
 	expect(t, out, []string{"nobody looked at a failure", `error="nobody looked"`, "debug_test.go"},
 		[]string{"peeked at", "awaited", "mapped", "in all", "settled late", "ended with"})
