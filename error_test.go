@@ -238,7 +238,7 @@ func TestX6_HostileErrorJSONIsCut(t *testing.T) {
 	if !utf8.ValidString(e.Message) {
 		t.Error("a character is cut in two")
 	}
-	if e.RetryAfter <= 0 || e.RetryAfter > math.MaxInt64 {
+	if e.RetryAfter < math.MaxInt64/2 {
 		t.Errorf("retry after %v", e.RetryAfter)
 	}
 	if err := json.Unmarshal([]byte(`{"retryAfterMs":-5}`), &e); err != nil || e.RetryAfter != 0 {

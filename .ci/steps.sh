@@ -103,7 +103,7 @@ step_race() {
 step_cover() {
 	local p got bad=0 list=""
 	for p in . ./future; do
-		go test -coverprofile="$logs/cover" -coverpkg="$p" . ./future/... >"$logs/cover.log" 2>&1 || { cat "$logs/cover.log"; return 1; }
+		go test -coverprofile="$logs/cover" -coverpkg="$p" . ./future/... >"$logs/coverage.txt" 2>&1 || { cat "$logs/coverage.txt"; return 1; }
 		got=$(go tool cover -func="$logs/cover" | awk 'END { sub("%", "", $3); print $3 }')
 		list="$list $p $got %"
 		awk -v got="$got" 'BEGIN { exit !(got >= 90) }' || { hint "package $p is covered to $got %, want 90 %"; bad=1; }

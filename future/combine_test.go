@@ -108,7 +108,7 @@ func TestF8_LongLivedContenderRetainsNothing(t *testing.T) {
 			r.Reject(errBoom)
 			mustBe(t, race, 1, nil)
 			mustBe(t, any, 2, nil)
-			_, _ = all.Await(nil) //nolint:staticcheck // nil is allowed
+			_, _ = all.Await(noContext)
 			for range future.AsCompleted(context.Background(), shutdown.Future(), p.Future()) {
 				break
 			}
@@ -230,7 +230,7 @@ func TestAsCompleted(t *testing.T) {
 				t.Errorf("in order %v, want %v", order, want)
 			}
 		}
-		for range future.AsCompleted[int](nil) { //nolint:staticcheck // nil is allowed
+		for range future.AsCompleted[int](noContext) {
 			t.Error("something came of nothing")
 		}
 	})

@@ -29,14 +29,14 @@ func TestGroupSharesACall(t *testing.T) {
 			fs = append(fs, future.Go(t.Context(), func(ctx context.Context) (int, error) { return g.Do(ctx, "key", fn) }))
 		}
 		other := g.Go(context.Background(), "other", func(context.Context) (int, error) { return 99, nil })
-		vs, err := future.All(fs...).Await(nil) //nolint:staticcheck // nil is allowed
+		vs, err := future.All(fs...).Await(noContext)
 		for _, v := range vs {
 			if v != 1 || err != nil {
 				t.Errorf("%d, %v", v, err)
 			}
 		}
 		mustBe(t, other, 99, nil)
-		if v, err := g.Do(nil, "key", fn); v != 2 || err != nil { //nolint:staticcheck // nil is allowed
+		if v, err := g.Do(noContext, "key", fn); v != 2 || err != nil {
 			t.Errorf("it remembers: %d, %v", v, err)
 		}
 	})
@@ -67,12 +67,12 @@ func TestGroupFlightEndsWithItsLastCaller(t *testing.T) {
 			defer cancel()
 			return g.Do(ctx, 1, fn)
 		})
-		_, err := first.Await(nil) //nolint:staticcheck // nil is allowed
+		_, err := first.Await(noContext)
 		at(t, start, time.Second)
 		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, future.ErrPending) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
 			t.Errorf("the first: %v", err)
 		}
-		_, err = third.Await(nil) //nolint:staticcheck // nil is allowed
+		_, err = third.Await(noContext)
 		at(t, start, 2*time.Second)
 		if !errors.Is(err, errCause) {
 			t.Errorf("the third: %v", err)
@@ -81,7 +81,7 @@ func TestGroupFlightEndsWithItsLastCaller(t *testing.T) {
 		if cause != nil {
 			t.Error("the flight ended while somebody was waiting")
 		}
-		_, err = second.Await(nil) //nolint:staticcheck // nil is allowed
+		_, err = second.Await(noContext)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the second: %v", err)
 		}
@@ -122,7 +122,7 @@ func TestGroupLateJoinersNeverJoinADyingFlight(t *testing.T) {
 					if direct {
 						v, err = g.Do(ctx, 1, fn)
 					} else {
-						v, err = g.Go(ctx, 1, fn).Await(nil) //nolint:staticcheck // nil is allowed
+						v, err = g.Go(ctx, 1, fn).Await(noContext)
 					}
 					if !give && (v != 7 || err != nil) || err != nil && ctx.Err() == nil {
 						t.Errorf("seed %d: %d, %v, though it never gave up", seed, v, err)
@@ -219,7 +219,7 @@ func TestLazy(t *testing.T) {
 			fs = append(fs, future.Go(context.Background(), func(context.Context) (string, error) { return l.Get(ctx) }))
 			synctest.Wait()
 		}
-		if _, err := fs[0].Await(nil); !errors.Is(err, future.ErrPending) { //nolint:staticcheck // nil is allowed
+		if _, err := fs[0].Await(noContext); !errors.Is(err, future.ErrPending) {
 			t.Errorf("who gives up: %v", err)
 		}
 		for _, f := range fs[1:] {

@@ -45,7 +45,7 @@ func TestParallel(t *testing.T) {
 		if time.Since(start) > 25*time.Second {
 			t.Errorf("took %v", time.Since(start))
 		}
-		if rs, err := future.Parallel(nil, 0, nil, inc2); rs == nil || len(rs) != 0 || err != nil { //nolint:staticcheck // nil is allowed
+		if rs, err := future.Parallel(noContext, 0, nil, inc2); rs == nil || len(rs) != 0 || err != nil {
 			t.Errorf("of nothing: %v, %v", rs, err)
 		}
 	})
@@ -163,7 +163,7 @@ func TestParallelSeqOfALiveSource(t *testing.T) {
 
 func TestParallelSeqEnds(t *testing.T) {
 	endless := func(yield func(int) bool) {
-		for i := 0; yield(i); i++ { //nolint:revive // the body is the yield
+		for i := 0; yield(i); i++ {
 		}
 	}
 	type end struct {

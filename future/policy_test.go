@@ -223,7 +223,7 @@ func TestLimitHoldsAndQueueIsInOrder(t *testing.T) {
 		if r, ok := full.Peek(); !ok || !errors.Is(r.Err, future.ErrFull) || antiphon.ClassOf(r.Err) != antiphon.ClassNotAccepted || antiphon.CodeOf(r.Err) != antiphon.CodeResourceExhausted {
 			t.Errorf("one too many: %v, %t", r.Err, ok)
 		}
-		vs, err := future.All(fs...).Await(nil) //nolint:staticcheck // nil is allowed
+		vs, err := future.All(fs...).Await(noContext)
 		if err != nil || most.Load() != 1 || !slices.Equal(order, vs) {
 			t.Errorf("%v, %d at once, in order %v", err, most.Load(), order)
 		}
@@ -252,7 +252,7 @@ func TestSlotIsKeptUntilTheFunctionReturnsAndNotAcrossABackoff(t *testing.T) {
 		if ended != 90*time.Minute+time.Second {
 			t.Errorf("the other ended after %v", ended)
 		}
-		_, _ = deaf.Await(nil) //nolint:staticcheck // nil is allowed
+		_, _ = deaf.Await(noContext)
 		time.Sleep(2 * time.Hour)
 	})
 }
@@ -281,7 +281,7 @@ func TestNotAcceptedMeansNeverCalled(t *testing.T) {
 			go close(gate)
 			go cancel(errCause)
 			_, err := second.Await(context.Background())
-			_, _ = first.Await(nil) //nolint:staticcheck // nil is allowed
+			_, _ = first.Await(noContext)
 			synctest.Wait()
 			switch {
 			case err == nil && !called.Load():
@@ -303,7 +303,7 @@ func TestLastRealErrorIsKept(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		time.AfterFunc(90*time.Second, func() { cancel(errCause) })
 		start := time.Now()
-		_, err := f(ctx, 1).Await(nil) //nolint:staticcheck // nil is allowed
+		_, err := f(ctx, 1).Await(noContext)
 		at(t, start, 90*time.Second)
 		if !errors.Is(err, errBoom) || !errors.Is(err, errCause) || !errors.Is(err, context.Canceled) || antiphon.ClassOf(err) != antiphon.ClassFailed {
 			t.Errorf("%v, class %s", err, antiphon.ClassOf(err))
@@ -313,7 +313,7 @@ func TestLastRealErrorIsKept(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := f(ctx, 1).Await(nil) //nolint:staticcheck // nil is allowed
+		_, err := f(ctx, 1).Await(noContext)
 		at(t, start, time.Minute)
 		if !errors.Is(err, errBoom) || errors.Is(err, future.ErrPending) {
 			t.Errorf("%v", err)
@@ -348,16 +348,15 @@ func TestHedge(t *testing.T) {
 			t.Errorf("%d calls", calls.Load())
 		}
 		calls.Store(0)
-		_, err := future.Hedge(nil, time.Second, 2, func(ctx context.Context) (int, error) { //nolint:staticcheck // nil is allowed
+		_, err := future.Hedge(noContext, time.Second, 2, func(ctx context.Context) (int, error) {
 			n := calls.Add(1)
 			time.Sleep(3 * time.Second)
 			return 0, []error{errBoom, errCause}[n-1]
-		}).Await(nil) //nolint:staticcheck // nil is allowed
+		}).Await(noContext)
 		if !errors.Is(err, errBoom) || !errors.Is(err, errCause) || calls.Load() != 2 {
 			t.Errorf("all failed: %v after %d calls", err, calls.Load())
 		}
 		calls.Store(0)
-		start = time.Now()
 		mustBe(t, future.Hedge(context.Background(), time.Second, 1, func(ctx context.Context) (int, error) {
 			calls.Add(1)
 			return 1, sleep(ctx, time.Minute)
@@ -433,7 +432,7 @@ func TestDeadlineOfTheAsker(t *testing.T) {
 			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errCause)
 			defer cancel()
 			start := time.Now()
-			_, err := ask(ctx, 1).Await(nil) //nolint:staticcheck // nil is allowed
+			_, err := ask(ctx, 1).Await(noContext)
 			at(t, start, time.Second)
 			if !errors.Is(err, future.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errCause) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
 				t.Errorf("%s: %v, class %s", name, err, antiphon.ClassOf(err))

@@ -166,12 +166,12 @@ func TestNothingStartsInAScopeThatHasEnded(t *testing.T) {
 		}
 		work := func(context.Context) (int, error) { t.Error("called"); return 0, nil }
 		ask := future.Lift(func(ctx context.Context, _ int) (int, error) { return work(ctx) }, &future.Policy{Attempts: 2})
-		_ = future.Run(nil, func(s *future.Scope) error { //nolint:staticcheck // nil is allowed
+		_ = future.Run(noContext, func(s *future.Scope) error {
 			kept = s
 			s.Cancel(errCause)
 			f := future.Go(s, work)
 			check(f)
-			if _, err := f.Await(nil); !errors.Is(err, errCause) { //nolint:staticcheck // nil is allowed
+			if _, err := f.Await(noContext); !errors.Is(err, errCause) {
 				t.Errorf("%v does not tell why", err)
 			}
 			check(ask(s, 1))

@@ -18,11 +18,14 @@ func contains(s, part string) bool { return strings.Contains(s, part) }
 
 type key struct{}
 
+// noContext is the nil context, which counts as context.Background().
+var noContext context.Context
+
 func TestGoPassesTheContextThrough(t *testing.T) {
 	ctx := context.WithValue(t.Context(), key{}, 1)
 	f := future.Go(ctx, func(got context.Context) (bool, error) { return got == ctx, nil })
 	mustBe(t, f, true, nil)
-	f = future.Go(nil, func(got context.Context) (bool, error) { return got == context.Background(), nil }) //nolint:staticcheck // that nil is allowed is the point
+	f = future.Go(noContext, func(got context.Context) (bool, error) { return got == context.Background(), nil })
 	mustBe(t, f, true, nil)
 }
 
@@ -33,7 +36,7 @@ func TestF6_PanicAndGoexitBecomeErrors(t *testing.T) {
 	}{
 		"panic":           {func() { panic("x") }, []error{future.ErrPanic}},
 		"panic error":     {func() { panic(io.EOF) }, []error{future.ErrPanic, io.EOF}},
-		"panic nil":       {func() { panic(nil) }, []error{future.ErrPanic}}, //nolint:govet // the point
+		"panic nil":       {func() { panic(nil) }, []error{future.ErrPanic}},
 		"nil dereference": {func() { _ = *(*int)(nil) }, []error{future.ErrPanic}},
 		"Goexit":          {runtime.Goexit, []error{future.ErrGoexit}},
 	} {
