@@ -106,13 +106,21 @@ func FromError(err error) *Error {
 	}
 	e.RetryAfter, _ = RetryDelay(err)
 	var d Describer
-	if errors.As(err, &d) {
-		w := d.AntiphonError()
-		e.Reason, e.Details = w.Reason, w.Details
-		if _, plain := d.(*Error); !plain && w.Message != "" {
-			e.Message = w.Message
-		}
+	if !errors.As(err, &d) {
+		return e
 	}
+	w := d.AntiphonError()
+	e.Reason, e.Details = w.Reason, w.Details
+	anyIn(err, func(err error) bool {
+		d, ok := err.(Describer)
+		if _, plain := err.(*Error); !ok || plain {
+			return false
+		}
+		if text := d.AntiphonError().Message; text != "" {
+			e.Message = text
+		}
+		return true
+	})
 	return e
 }
 

@@ -345,3 +345,23 @@ func TestRetryable(t *testing.T) {
 		}
 	}
 }
+
+// A Describer's own text goes before that of whatever surrounds it, also where
+// an Error comes first in the tree.
+func TestFromErrorDescriberBesideAnError(t *testing.T) {
+	plain := antiphon.Errorf(antiphon.CodeNotFound, "plain")
+	for _, err := range []error{errors.Join(plain, discreet{}), fmt.Errorf("%w, %w", discreet{}, plain), fmt.Errorf("secret: %w", errors.Join(plain, discreet{}))} {
+		if got := antiphon.FromError(err).Message; got != "for all to see" {
+			t.Errorf("%q", got)
+		}
+	}
+	if got := antiphon.FromError(errors.Join(plain, discreet{})).Code; got != antiphon.CodeNotFound {
+		t.Errorf("code %s, which is the first Describer's to say", got)
+	}
+}
+
+type discreet struct{}
+
+func (discreet) Error() string { return "secret" }
+
+func (discreet) AntiphonError() *antiphon.Error { return &antiphon.Error{Code: antiphon.CodeInternal, Message: "for all to see"} }

@@ -170,7 +170,10 @@ func (e *ended) Unwrap() []error { return append([]error{e.what}, e.why...) }
 
 func (e *ended) AntiphonError() *antiphon.Error {
 	d := *e.what
-	d.Code, d.Class, d.Message = e.code, e.class, e.Error()
+	d.Code, d.Class = e.code, e.class
+	for _, err := range e.why {
+		d.Message += ": " + antiphon.FromError(err).Message // not what err keeps to itself
+	}
 	return &d
 }
 
