@@ -364,4 +364,6 @@ type discreet struct{}
 
 func (discreet) Error() string { return "secret" }
 
-func (discreet) AntiphonError() *antiphon.Error { return &antiphon.Error{Code: antiphon.CodeInternal, Message: "for all to see"} }
+func (discreet) AntiphonError() *antiphon.Error {
+	return &antiphon.Error{Code: antiphon.CodeInternal, Message: "for all to see"}
+}

@@ -1,6 +1,7 @@
 package future
 
 import (
+	"bytes"
 	"log/slog"
 	"os"
 	"runtime"
@@ -52,13 +53,16 @@ type record[T any] struct {
 	stack  []byte
 }
 
-// track enters f, which was made by the caller's caller, into the profile.
-func track[T any](f *Future[T]) {
+// track enters f, which was made by the caller's caller, into the profile. It
+// reports whether that is in a synctest bubble.
+func track[T any](f *Future[T]) (bubbled bool) {
 	r := &record[T]{looked: new(atomic.Bool), stack: debug.Stack()}
+	header, _, _ := bytes.Cut(r.stack, []byte{'\n'}) // goroutine 9 [running, synctest bubble 7]:
 	profile.Add(r, 3)
 	if !f.link(&r.link, r) {
 		profile.Remove(r)
 	}
+	return bytes.Contains(header, []byte("synctest"))
 }
 
 func (r *record[T]) settled(any) (*link, any) {
@@ -67,10 +71,19 @@ func (r *record[T]) settled(any) (*link, any) {
 }
 
 // settledWhileDebugging leaves an unseen mark on a future that was rejected
-// while nobody waited for it. The caller holds the lock.
+// while nobody waited for it, and a mark that leads to its view on a promise.
+// The caller holds the lock.
 func (f *Future[T]) settledWhileDebugging(ring *link) {
+	if ring == nil {
+		return
+	}
+	if v, ok := ring.c.(*view[T]); ok {
+		v.mark.c = v
+		f.head.Store(&v.mark)
+		return
+	}
 	waitedFor := f.done != nil || f.park != nil && f.park.used
-	if f.err == nil || waitedFor || ring == nil || ring.next != ring {
+	if f.err == nil || waitedFor || ring.next != ring {
 		return
 	}
 	r, ok := ring.c.(*record[T])
@@ -109,18 +122,25 @@ func (f *Future[T]) seen() bool {
 	if !isMark(head) {
 		return false
 	}
-	if r, ok := head.c.(*record[T]); ok {
+	f.looked(head)
+	return true
+}
+
+// looked notes that somebody knows how f ended. The caller holds the lock, and
+// mark is head.
+func (f *Future[T]) looked(mark *link) {
+	if r, ok := mark.c.(*record[T]); ok {
 		r.looked.Store(true)
 		f.head.Store(&settled)
 	}
-	return true
 }
 
 // A view is the read end of a promise while debugging: apart from the write
 // end, so that the write end can be collected while somebody still waits.
 type view[T any] struct {
 	link
-	out Future[T]
+	mark link // of the promise, once it has settled
+	out  Future[T]
 }
 
 func (v *view[T]) settled(src any) (*link, any) {
@@ -129,22 +149,24 @@ func (v *view[T]) settled(src any) (*link, any) {
 	return ring, &v.out
 }
 
-// watch returns the view of p, the same for each call while p is pending.
+// watch returns the view of p, the same for each call. Who first asks for it
+// when p has settled already needs none.
 func watch[T any](p *Promise[T]) *Future[T] {
-	p.f.mu.Lock()
-	if head := p.f.head.Load(); head != nil && !isMark(head) {
-		if v, ok := head.c.(*view[T]); ok { // the only link, ever: nobody else sees p.f
-			p.f.mu.Unlock()
+	f := &p.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if head := f.head.Load(); head != nil {
+		if v, ok := head.c.(*view[T]); ok { // in the ring it is alone: nobody else sees f
 			return &v.out
 		}
+		return f
 	}
-	p.f.mu.Unlock()
 	v := &view[T]{}
-	track(&v.out)
-	if !p.f.link(&v.link, v) {
-		v.settled(&p.f)
-		return &v.out
+	bubbled := track(&v.out)
+	v.next, v.prev, v.c = &v.link, &v.link, v
+	f.head.Store(&v.link)
+	if !bubbled { // cleanups run outside of every bubble, and would end the process there
+		runtime.AddCleanup(p, func(out *Future[T]) { go out.reject(ErrAbandoned) }, &v.out)
 	}
-	runtime.AddCleanup(p, func(out *Future[T]) { out.reject(ErrAbandoned) }, &v.out)
 	return &v.out
 }

@@ -178,3 +178,176 @@ func TestWithoutDebugNothingIsKept(t *testing.T) {
 		t.Errorf("%s", out.String())
 	}
 }
+
+//go:noinline
+func makesAPromise(p *future.Promise[int]) *future.Future[int] { return p.Future() }
+
+//go:noinline
+func makesATask(gate chan struct{}) *future.Future[int] {
+	return future.Go(context.Background(), func(context.Context) (int, error) { <-gate; return 1, nil })
+}
+
+// The profile shows who made what is pending, from the caller up.
+func TestDebugProfileShowsTheMaker(t *testing.T) {
+	out := debugged(t, "pending", func() {
+		var p future.Promise[int]
+		gate := make(chan struct{})
+		fs := []*future.Future[int]{makesAPromise(&p), makesATask(gate)}
+		_ = pprof.Lookup(pendingProfile).WriteTo(os.Stdout, 1)
+		close(gate)
+		p.Resolve(1)
+		fmt.Println(future.All(fs...).Await(context.Background()))
+	})
+	expect(t, out, []string{"makesAPromise", "makesATask", "[1 1] <nil>"}, []string{"ended with"})
+}
+
+// A promise has one future for life, whoever asks for it and when.
+func TestDebugOneFutureForEachPromise(t *testing.T) {
+	out := debugged(t, "pending", func() {
+		for range 1000 {
+			var p future.Promise[int]
+			fs := make([]*future.Future[int], 4)
+			var all sync.WaitGroup
+			for i := range fs {
+				all.Go(func() { fs[i] = p.Future() })
+			}
+			all.Wait()
+			p.Reject(errBoom)
+			for _, f := range fs {
+				if f != p.Future() {
+					fmt.Println("a promise has two futures")
+				}
+			}
+		}
+		var p future.Promise[int]
+		p.Resolve(3)
+		f, again := p.Future(), p.Future() // asked for only now
+		fmt.Println(f == again, <-f.Done())
+		fmt.Println(f.Await(context.Background()))
+		fmt.Println("pending:", pprof.Lookup(pendingProfile).Count())
+	})
+	expect(t, out, []string{"true {}", "3 <nil>", "pending: 0"}, []string{"two futures", "ended with"})
+}
+
+// There are many ways to look, before and after.
+func TestDebugSeenFailures(t *testing.T) {
+	out := debugged(t, "pending", func() {
+		var logged logBuffer
+		slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+		cancellable, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		looks := map[string]func(*future.Future[int]){
+			"seen by nobody":   func(*future.Future[int]) {},
+			"seen by Await":    func(f *future.Future[int]) { _, _ = f.Await(cancellable) },
+			"seen by Parked":   func(f *future.Future[int]) { _, _ = f.Await(context.Background()) },
+			"seen by Done":     func(f *future.Future[int]) { <-f.Done() },
+			"seen by OnDone":   func(f *future.Future[int]) { f.OnDone(func(future.Result[int]) {}) },
+			"seen by Map":      func(f *future.Future[int]) { future.Map(f, inc) },
+			"seen by Recover":  func(f *future.Future[int]) { future.Recover(f, func(error) (int, error) { return 0, nil }) },
+			"seen by Then":     func(f *future.Future[int]) { future.Then(f, func(int) *future.Future[int] { return nil }) },
+			"seen by All":      func(f *future.Future[int]) { future.All(f) },
+			"seen by Race":     func(f *future.Future[int]) { future.Race(f) },
+			"seen by Settled":  func(f *future.Future[int]) { future.Settled(f, f) },
+			"seen by AsCompl.": func(f *future.Future[int]) { completed(context.Background(), f) },
+		}
+		for text, look := range looks {
+			for _, when := range []string{" before", " after", " again"} {
+				p := new(future.Promise[int])
+				f := p.Future()
+				if when == " before" {
+					var looked sync.WaitGroup
+					looked.Go(func() { look(f) })
+					<-time.After(time.Millisecond)
+					p.Reject(errors.New(text + when))
+					looked.Wait()
+					continue
+				}
+				p.Reject(errors.New(text + when))
+				look(f)
+				if when == " again" {
+					p.Future() // this view of it is not looked at
+				}
+			}
+		}
+		for range 40 {
+			runtime.GC()
+			<-time.After(5 * time.Millisecond)
+		}
+		fmt.Println(logged.String())
+	})
+	expect(t, out, []string{"seen by nobody before", "seen by nobody after", "seen by nobody again"},
+		[]string{"seen by A", "seen by P", "seen by D", "seen by O", "seen by M", "seen by R", "seen by T", "seen by S", "ended with"})
+}
+
+func completed(ctx context.Context, fs ...*future.Future[int]) (order []int) {
+	for i := range future.AsCompleted(ctx, fs...) {
+		order = append(order, i)
+	}
+	return order
+}
+
+// The collector works outside of every bubble, and must not reach into one.
+func TestDebugX2_DroppedPromiseInABubble(t *testing.T) {
+	var out string
+	if os.Getenv("ANTIPHON_DEBUGGED") == "" {
+		out = debugged(t, "pending", nil)
+		expect(t, out, []string{"gave up"}, []string{"ended with", "fatal"})
+		return
+	}
+	bubble(t, func(t *testing.T) {
+		for range 10 {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			f := new(future.Promise[int]).Future()
+			if _, err := f.Await(ctx); errors.Is(err, future.ErrPending) {
+				fmt.Println("gave up")
+			}
+			for range 5 {
+				runtime.GC()
+				time.Sleep(time.Second)
+			}
+			runtime.KeepAlive(f)
+		}
+	})
+}
+
+// A write end that somebody holds is not abandoned, however often the collector
+// runs; nor is one that has settled.
+func TestDebugHeldPromiseIsNotAbandoned(t *testing.T) {
+	out := debugged(t, "pending", func() {
+		p := new(future.Promise[int])
+		f := p.Future()
+		g := func() *future.Future[int] {
+			q := new(future.Promise[int])
+			defer q.Resolve(2)
+			return q.Future()
+		}()
+		for range 20 {
+			runtime.GC()
+			<-time.After(time.Millisecond)
+		}
+		_, early := f.Peek()
+		fmt.Println("early:", early, "decided:", p.Resolve(1))
+		fmt.Println(future.All(f, g).Await(context.Background()))
+	})
+	expect(t, out, []string{"early: false decided: true", "[1 2] <nil>"}, []string{"ended with"})
+}
+
+func TestDebugPanicsOfTransformsAndCallbacksAreLetThrough(t *testing.T) {
+	for name, body := range map[string]func(){
+		"Map":    func() { future.Map(future.Of(1), func(int) (int, error) { panic("let me through") }) },
+		"OnDone": func() { future.Of(1).OnDone(func(future.Result[int]) { panic("let me through") }) },
+		"First": func() {
+			future.First(context.Background(), func(context.Context) *future.Future[int] { panic("let me through") })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := debugged(t, "pending,panics", func() {
+				body()
+				<-time.After(time.Second)
+				fmt.Println("still here")
+			})
+			expect(t, out, []string{"panic: let me through", "debug_test.go", "ended with"}, []string{"still here"})
+		})
+	}
+}

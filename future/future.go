@@ -136,7 +136,8 @@ func (f *Future[T]) doneChan() chan struct{} {
 	defer f.mu.Unlock()
 	if f.done == nil {
 		f.done = make(chan struct{})
-		if isMark(f.head.Load()) {
+		if head := f.head.Load(); isMark(head) {
+			f.looked(head)
 			close(f.done)
 		}
 	}

@@ -53,7 +53,6 @@ func (g *gathering[T]) hang(fs []*Future[T], c combinator) {
 	for i := range links {
 		l := &links[i]
 		if !l.f.link(&l.link, l) {
-			l.f.seen()
 			c.arrived(i, l.f)
 		}
 		if g.phase.Load() == decided {

@@ -34,6 +34,7 @@ func (f *Future[T]) link(l *link, c continuation) bool {
 	defer f.mu.Unlock()
 	head := f.head.Load()
 	if isMark(head) {
+		f.looked(head)
 		return false
 	}
 	l.c = c
