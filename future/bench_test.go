@@ -2,6 +2,7 @@ package future_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 
 	"github.com/antiphon-go/antiphon/future"
@@ -313,4 +314,67 @@ func BenchmarkAsCompleted1000(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkPending holds a million things that wait, and reports what each
+// weighs.
+func BenchmarkPending(b *testing.B) {
+	const n = 1_000_000
+	weigh := func(name string, hold func() any) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				before := heap()
+				held := hold()
+				after := heap()
+				b.ReportMetric(float64(after-before)/n, "B/each")
+				runtime.KeepAlive(held)
+			}
+		})
+	}
+	weigh("raw channel", func() any {
+		held := make([]chan rawResult, n)
+		for i := range held {
+			held[i] = make(chan rawResult, 1)
+		}
+		return held
+	})
+	weigh("promise", func() any {
+		held := make([]*future.Promise[int], n)
+		for i := range held {
+			held[i] = new(future.Promise[int])
+		}
+		return held
+	})
+	weigh("promise with a Map", func() any {
+		held := make([]*future.Promise[int], n)
+		for i := range held {
+			held[i] = new(future.Promise[int])
+			future.Map(held[i].Future(), func(i int) (int, error) { return i, nil })
+		}
+		return held
+	})
+	weigh("ask waiting for a slot", func() any {
+		gate := make(chan struct{})
+		b.Cleanup(func() { close(gate) })
+		ask := future.Lift(func(ctx context.Context, i int) (int, error) {
+			select {
+			case <-gate:
+			case <-ctx.Done():
+			}
+			return i, nil
+		}, &future.Policy{Limit: 1, Queue: n})
+		ctx := b.Context()
+		held := make([]*future.Future[int], n)
+		for i := range held {
+			held[i] = ask(ctx, i)
+		}
+		return held
+	})
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

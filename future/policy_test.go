@@ -136,7 +136,7 @@ func TestRetryAfterLengthensTheDelay(t *testing.T) {
 	}
 }
 
-func TestPanicsInThePolicyAreErrors(t *testing.T) {
+func TestX7_PanicsInThePolicyAreErrors(t *testing.T) {
 	for name, p := range map[string]*future.Policy{
 		"Retryable": {Attempts: 3, Retryable: func(error) bool { panic("x") }},
 		"Backoff":   {Attempts: 3, Backoff: func(int) time.Duration { panic("x") }},

@@ -64,7 +64,7 @@ func TestF6_PanicAndGoexitBecomeErrors(t *testing.T) {
 	}
 }
 
-func TestNilFunctionsAndFuturesFail(t *testing.T) {
+func TestX5_NilFunctionsAndFuturesFail(t *testing.T) {
 	ctx := t.Context()
 	var nilFuture *future.Future[int]
 	id := func(i int) (int, error) { return i, nil }
