@@ -40,7 +40,7 @@ type Policy struct {
 	Limit int
 	// Queue is how many asks may wait for a slot, in order and without a
 	// goroutine; one more fails at once with ErrFull. An ask that waits takes
-	// some 300 bytes and what it asks. 0 means 65536.
+	// up to 500 bytes and what it asks. 0 means 65536.
 	Queue int
 	// Hedge is how long to wait for an attempt before it is doubled: a second
 	// call is made, if there is a slot, the first value wins, and the loser's

@@ -125,8 +125,8 @@ func Run(ctx context.Context, fn func(*Scope) error) (err error) {
 }
 
 // SetLimit sets how many members may run at once; less than 1 means any number,
-// which is the default. The others wait for their turn, in order, and cost no
-// goroutine meanwhile. A member that waits for a future with Await, or for a
+// which is the default. The others wait for their turn, in order; meanwhile each
+// costs some 200 bytes and what it holds, and no goroutine. A member that waits for a future with Await, or for a
 // scope of its own with Run, lends its slot for that time, so that members may
 // start members to any depth.
 //
