@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,3 +122,169 @@ func TestManyLinksOnOneFuture(t *testing.T) {
 		}
 	}
 }
+
+// Chains of transforms that fall: each panic, each Goexit, is handed on by a
+// loop, so that the last transform runs on a stack as shallow as the first.
+func TestF6_ChainsOfFallsDoNotNest(t *testing.T) {
+	for name, fall := range map[string]func(){"panic": func() { panic("x") }, "Goexit": runtime.Goexit, "neither": func() {}} {
+		t.Run(name, func(t *testing.T) {
+			const n = 3000
+			var p future.Promise[int]
+			f := p.Future()
+			for i := range n {
+				if i%2 == 0 {
+					f = future.Recover(f, func(error) (int, error) { fall(); return 0, errBoom })
+				} else {
+					f = future.Recover(f, func(err error) (int, error) { fall(); return 0, err })
+				}
+			}
+			depth := 0
+			last := future.Recover(f, func(error) (int, error) {
+				depth = runtime.Callers(0, make([]uintptr, 1000))
+				return 7, nil
+			})
+			go p.Reject(errBoom)
+			mustBe(t, last, 7, nil)
+			if depth > 100 {
+				t.Errorf("the last transform runs %d calls deep", depth)
+			}
+		})
+	}
+}
+
+// Many falls on one future: all of the ring is told nevertheless.
+func TestF6_ManyFallsOnOneFuture(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p future.Promise[int]
+		var fs []*future.Future[int]
+		for i := range 3000 {
+			fs = append(fs, future.Map(future.Map(p.Future(), func(int) (int, error) {
+				switch i % 3 {
+				case 0:
+					panic("x")
+				case 1:
+					runtime.Goexit()
+				}
+				return i, nil
+			}), inc))
+		}
+		go p.Resolve(1)
+		for i, r := range valueOf(future.Settled(fs...)) {
+			want := []error{future.ErrPanic, future.ErrGoexit, nil}[i%3]
+			if !errors.Is(r.Err, want) || want == nil && (r.Err != nil || r.Value != i+1) {
+				t.Fatalf("%d: %v", i, r)
+			}
+		}
+	})
+}
+
+// A panic stays inside: the call that settles returns as usual, also where the
+// future has settled and the transform runs on the caller.
+func TestF6_WhoSettlesIsNotHarmed(t *testing.T) {
+	var p future.Promise[int]
+	boom := func(int) (int, error) { panic(errBoom) }
+	before := future.Map(p.Future(), boom)
+	if !p.Resolve(1) {
+		t.Error("not decided")
+	}
+	for _, f := range []*future.Future[int]{
+		before,
+		future.Map(p.Future(), boom),
+		future.Then(p.Future(), func(int) *future.Future[int] { panic(errBoom) }),
+		future.Recover(before, func(error) (int, error) { panic(errBoom) }),
+	} {
+		is(t, errOf(f), errBoom)
+		is(t, errOf(f), future.ErrPanic)
+	}
+}
+
+func TestTransformsRunAtMostOnce(t *testing.T) {
+	for range 1000 {
+		bubble(t, func(t *testing.T) {
+			var p future.Promise[int]
+			var ran [3]atomic.Int32
+			for i := range ran {
+				go func() {
+					f := p.Future()
+					future.Map(f, func(int) (int, error) { ran[i].Add(1); return 0, nil })
+				}()
+			}
+			go p.Resolve(1)
+			synctest.Wait()
+			for i := range ran {
+				if n := ran[i].Load(); n != 1 {
+					t.Fatalf("transform %d ran %d times", i, n)
+				}
+			}
+		})
+	}
+}
+
+// fn of a transform runs on the goroutine that settles.
+func TestTransformsRunOnTheSettlingGoroutine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var p future.Promise[int]
+		ran := false
+		future.Then(future.Recover(future.Map(p.Future(), func(int) (int, error) { return 0, errBoom }),
+			func(error) (int, error) { return 1, nil }),
+			func(int) *future.Future[int] { ran = true; return nil })
+		p.Resolve(1)
+		if !ran { // no synctest.Wait: it has run when Resolve returns
+			t.Error("not run when Resolve returned")
+		}
+	})
+}
+
+// The second ask may settle before, while and after Then hangs on it.
+func TestThenWhileTheSecondSettles(t *testing.T) {
+	for range 2000 {
+		bubble(t, func(t *testing.T) {
+			var p, q future.Promise[int]
+			f := future.Then(p.Future(), func(int) *future.Future[int] { return q.Future() })
+			g := future.Map(f, inc)
+			go p.Resolve(1)
+			go q.Resolve(2)
+			mustBe(t, g, 3, nil)
+		})
+	}
+}
+
+// A chain of a million of one kind each; and one of asks that end one by one.
+func TestLongChainsOfEachKind(t *testing.T) {
+	n := 300_000
+	if testing.Short() {
+		n = 10_000
+	}
+	for name, stage := range map[string]func(*future.Future[int]) *future.Future[int]{
+		"Map":     func(f *future.Future[int]) *future.Future[int] { return future.Map(f, inc) },
+		"Recover": func(f *future.Future[int]) *future.Future[int] { return future.Recover(f, nil2) },
+		"Then": func(f *future.Future[int]) *future.Future[int] {
+			return future.Then(f, func(i int) *future.Future[int] { return future.Of(i + 1) })
+		},
+		"Any": func(f *future.Future[int]) *future.Future[int] { return future.Any(f) },
+		"All": func(f *future.Future[int]) *future.Future[int] {
+			return future.Map(future.All(f), func(is []int) (int, error) { return is[0] + 1, nil })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var p future.Promise[int]
+			f := p.Future()
+			for range n {
+				f = stage(f)
+			}
+			depth := 0
+			f = future.Map(f, func(i int) (int, error) { depth = runtime.Callers(0, make([]uintptr, 1000)); return i, nil })
+			p.Resolve(0)
+			want := n
+			if name == "Recover" || name == "Any" {
+				want = 0
+			}
+			mustBe(t, f, want, nil)
+			if depth > 50 {
+				t.Errorf("settled %d calls deep", depth)
+			}
+		})
+	}
+}
+
+func nil2(err error) (int, error) { return 0, err }
