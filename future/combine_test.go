@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
 )
 
@@ -169,101 +168,4 @@ func TestF8_SettlingWhileLinking(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestFirst(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		lost := make(chan error, 1)
-		slow := func(ctx context.Context) *future.Future[int] {
-			return future.Go(ctx, func(ctx context.Context) (int, error) {
-				<-ctx.Done()
-				lost <- context.Cause(ctx)
-				return 0, ctx.Err()
-			})
-		}
-		start := time.Now()
-		mustBe(t, future.First(t.Context(), slow, func(context.Context) *future.Future[int] { return after(time.Second, 2, nil) }), 2, nil)
-		at(t, start, time.Second)
-		if err := <-lost; !errors.Is(err, future.ErrLost) {
-			t.Errorf("the loser's cause is %v", err)
-		}
-		started := 0
-		way := func(f *future.Future[int]) func(context.Context) *future.Future[int] {
-			return func(context.Context) *future.Future[int] { started++; return f }
-		}
-		mustBe(t, future.First(t.Context(), way(future.Failed[int](errBoom)), way(future.Of(7)), way(future.Of(8))), 7, nil)
-		if started != 2 {
-			t.Errorf("%d ways were started", started)
-		}
-		_, err := future.First(t.Context(), way(future.Failed[int](errBoom)), func(context.Context) *future.Future[int] { panic(errCause) }).Await(t.Context())
-		if !errors.Is(err, errBoom) || !errors.Is(err, errCause) || !errors.Is(err, future.ErrPanic) {
-			t.Errorf("all failed: %v", err)
-		}
-		if _, err := future.First[int](t.Context()).Await(t.Context()); !errors.Is(err, future.ErrNone) {
-			t.Errorf("of nothing: %v", err)
-		}
-		ctx, cancel := context.WithCancelCause(context.Background())
-		f := future.First(ctx, slow)
-		cancel(errCause)
-		if _, err := f.Await(context.Background()); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled: %v", err)
-		}
-		if err := <-lost; err != errCause {
-			t.Errorf("the cause is %v", err)
-		}
-	})
-}
-
-func TestAsCompleted(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		fs := []*future.Future[int]{after(3*time.Second, 1, nil), future.Of(2), after(time.Second, 3, errBoom), nil}
-		seq := future.AsCompleted(context.Background(), fs...)
-		for round := range 2 { // the second time all have settled
-			var order []int
-			for i, r := range seq {
-				order = append(order, i)
-				if i < 3 && (r.Value != i+1 || (i == 2) != (r.Err == errBoom)) || i == 3 && antiphon.CodeOf(r.Err) != antiphon.CodeInvalidArgument {
-					t.Errorf("%d: %v", i, r)
-				}
-			}
-			if want := [][]int{{1, 3, 2, 0}, {0, 1, 2, 3}}[round]; !slices.Equal(order, want) {
-				t.Errorf("in order %v, want %v", order, want)
-			}
-		}
-		for range future.AsCompleted[int](noContext) {
-			t.Error("something came of nothing")
-		}
-	})
-}
-
-func TestAsCompletedWhenTheContextEnds(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), 2*time.Second, errCause)
-		defer cancel()
-		var late future.Promise[int]
-		seen := map[int]future.Result[int]{}
-		var order []int
-		for i, r := range future.AsCompleted(ctx, late.Future(), after(time.Second, 1, nil), after(time.Hour, 2, nil), late.Future()) {
-			seen[i] = r
-			order = append(order, i)
-			if i == 0 {
-				late.Resolve(9) // the value wins over the context
-			}
-		}
-		if !slices.Equal(order, []int{1, 0, 2, 3}) {
-			t.Errorf("in order %v", order)
-		}
-		for _, i := range []int{0, 2} {
-			if err := seen[i].Err; !errors.Is(err, future.ErrPending) || !errors.Is(err, errCause) || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%d: %v", i, err)
-			}
-		}
-		if seen[1].Err != nil || seen[3] != (future.Result[int]{Value: 9}) {
-			t.Errorf("%v, %v", seen[1], seen[3])
-		}
-		for range future.AsCompleted(ctx, late.Future(), new(future.Promise[int]).Future()) {
-			break
-		}
-		time.Sleep(2 * time.Hour)
-	})
 }
