@@ -94,6 +94,57 @@ func BenchmarkSpawnAwait(b *testing.B) {
 	})
 }
 
+// One goroutine settles what others wait for.
+func BenchmarkSettle(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	raw := make(chan chan<- result)
+	defer close(raw)
+	go func() {
+		for ch := range raw {
+			ch <- result{v: 42}
+		}
+	}()
+	ours := make(chan *future.Promise[int])
+	defer close(ours)
+	go func() {
+		for p := range ours {
+			p.Resolve(42)
+		}
+	}()
+	theirs := make(chan func(int))
+	defer close(theirs)
+	go func() {
+		for resolve := range theirs {
+			resolve(42)
+		}
+	}()
+	run(b, "raw", func() {
+		ch := make(chan result, 1)
+		raw <- ch
+		<-ch
+	})
+	run(b, "raw with select", func() {
+		ch := make(chan result, 1)
+		raw <- ch
+		select {
+		case <-ch:
+		case <-ctx.Done():
+		}
+	})
+	run(b, "antiphon", func() { promise(ctx, ours) })
+	run(b, "antiphon, ctx that cannot end", func() { promise(context.Background(), ours) })
+	run(b, "samber/mo", func() {
+		_, _ = mo.NewFuture(func(resolve func(int), _ func(error)) { theirs <- resolve }).Collect()
+	})
+}
+
+func promise(ctx context.Context, to chan<- *future.Promise[int]) {
+	p := new(future.Promise[int])
+	to <- p
+	_, _ = p.Future().Await(ctx)
+}
+
 func BenchmarkAwaitSettled(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
@@ -105,6 +156,26 @@ func BenchmarkAwaitSettled(b *testing.B) {
 	run(b, "raw", func() { <-closed })
 	run(b, "antiphon", func() { _, _ = ours.Await(ctx) })
 	run(b, "samber/mo", func() { _, _ = theirs.Collect() })
+}
+
+func BenchmarkAwaitSettledParallel(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	closed := make(chan struct{})
+	close(closed)
+	ours := future.Of(42)
+	both := func(name string, body func()) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					body()
+				}
+			})
+		})
+	}
+	both("raw", func() { <-closed })
+	both("antiphon", func() { _, _ = ours.Await(ctx) })
 }
 
 func BenchmarkChainOfThree(b *testing.B) {
@@ -169,6 +240,63 @@ func BenchmarkAll100(b *testing.B) {
 			g.Go(func() (err error) { vs[i], err = answer(ctx); return err })
 		}
 		_ = g.Wait()
+	})
+}
+
+// The first of a hundred. Raw, the losers have to run to their end.
+func BenchmarkFirstOf100(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	const n = 100
+	run(b, "raw", func() {
+		ch := make(chan result, n)
+		for range n {
+			go func() {
+				v, err := answer(ctx)
+				ch <- result{v, err}
+			}()
+		}
+		<-ch
+	})
+	run(b, "antiphon", func() {
+		var fs [n]*future.Future[int]
+		for i := range fs {
+			fs[i] = future.Go(ctx, answer)
+		}
+		_, _ = future.Any(fs[:]...).Await(ctx)
+	})
+}
+
+func BenchmarkAsCompleted1000(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	const n = 1000
+	type indexed struct {
+		i int
+		result
+	}
+	run(b, "raw", func() {
+		ch := make(chan indexed, n)
+		for i := range n {
+			go func() {
+				v, err := answer(ctx)
+				ch <- indexed{i, result{v, err}}
+			}()
+		}
+		for range n {
+			select {
+			case <-ch:
+			case <-ctx.Done():
+			}
+		}
+	})
+	run(b, "antiphon", func() {
+		var fs [n]*future.Future[int]
+		for i := range fs {
+			fs[i] = future.Go(ctx, answer)
+		}
+		for range future.AsCompleted(ctx, fs[:]...) {
+		}
 	})
 }
 
