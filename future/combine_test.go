@@ -6,10 +6,12 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
 )
 
@@ -167,5 +169,180 @@ func TestF8_SettlingWhileLinking(t *testing.T) {
 				t.Fatal("Race has not settled")
 			}
 		})
+	}
+}
+
+func TestCombinatorsOfWhatHasSettled(t *testing.T) {
+	never := new(future.Promise[int]).Future()
+	bad, worse := future.Failed[int](errBoom), future.Failed[int](errCause)
+	for what, c := range map[string]struct {
+		f    *future.Future[int]
+		want future.Result[int]
+	}{
+		"Race: the first in order":            {future.Race(never, future.Of(2), bad), future.Result[int]{Value: 2}},
+		"Race: also a failure":                {future.Race(never, bad, future.Of(2)), future.Result[int]{Err: errBoom}},
+		"Any: the first value in order":       {future.Any(bad, never, future.Of(2), future.Of(3)), future.Result[int]{Value: 2}},
+		"All: the first error in order":       {future.Map(future.All(never, worse, bad), length), future.Result[int]{Err: errCause}},
+		"All: without waiting":                {future.Map(future.All(future.Of(1), never, bad), length), future.Result[int]{Err: errBoom}},
+		"Race of one, before":                 {future.Race(bad), future.Result[int]{Err: errBoom}},
+		"a value beside an error is a failed": {future.Race(settled(7, errBoom)), future.Result[int]{Value: 7, Err: errBoom}},
+	} {
+		if r, ok := c.f.Peek(); !ok || r != c.want { // at once: on the caller
+			t.Errorf("%s: %v, %t", what, r, ok)
+		}
+	}
+	if _, ok := future.Any(never, bad).Peek(); ok {
+		t.Error("Any has decided on a failure")
+	}
+	if _, ok := future.Settled(never, bad).Peek(); ok {
+		t.Error("Settled has not waited")
+	}
+	// A nil one is a failure that is there from the start, at its place.
+	same(t, antiphon.CodeInvalidArgument, antiphon.CodeOf(errOf(future.Race(never, nil, future.Of(1)))))
+	mustBe(t, future.Race(never, future.Of(1), nil), 1, nil)
+	mustBe(t, future.Any(nil, future.Of(1)), 1, nil)
+}
+
+func length(s []int) (int, error) { return len(s), nil }
+
+func settled(v int, err error) *future.Future[int] {
+	var p future.Promise[int]
+	p.Settle(v, err)
+	return p.Future()
+}
+
+// They never cancel what they are given, and settling goes on unimpressed.
+func TestCombinatorsCancelNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ended := make(chan error, 3)
+		work := func(d time.Duration, err error) *future.Future[int] {
+			return future.Go(t.Context(), func(ctx context.Context) (int, error) {
+				time.Sleep(d)
+				ended <- ctx.Err()
+				return 1, err
+			})
+		}
+		a, b, c := work(time.Second, errBoom), work(2*time.Second, nil), work(3*time.Second, nil)
+		is(t, errOf(future.All(a, b, c)), errBoom)
+		is(t, errOf(future.Race(a, b, c)), errBoom)
+		mustBe(t, future.Any(a, b, c), 1, nil)
+		for range 3 {
+			if err := <-ended; err != nil {
+				t.Errorf("cancelled: %v", err)
+			}
+		}
+		mustBe(t, c, 1, nil)
+	})
+}
+
+// The slice that the values come in is the caller's; the one that the futures
+// came in is not kept.
+func TestAllOwnsNoSlice(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		fs := []*future.Future[int]{after(time.Second, 1, nil), after(2*time.Second, 2, nil)}
+		all, results, race := future.All(fs...), future.Settled(fs...), future.Race(fs...)
+		clear(fs)
+		if vs, err := all.Await(t.Context()); !slices.Equal(vs, []int{1, 2}) || err != nil {
+			t.Errorf("%v, %v", vs, err)
+		}
+		if rs := valueOf(results); len(rs) != 2 || rs[1].Value != 2 {
+			t.Errorf("%v", rs)
+		}
+		mustBe(t, race, 1, nil)
+	})
+}
+
+// Outside a bubble, on all processors: many combinators are hung on the same
+// futures while these settle.
+func TestF8_LinkingUnderFire(t *testing.T) {
+	rounds := 300
+	if testing.Short() {
+		rounds = 30
+	}
+	for round := range rounds {
+		const n, hangers = 20, 6
+		ps := make([]future.Promise[int], n)
+		fs := make([]*future.Future[int], n)
+		for i := range ps {
+			fs[i] = ps[i].Future()
+		}
+		var outs [hangers][4]*future.Future[int]
+		var all sync.WaitGroup
+		gate := make(chan struct{})
+		for h := range hangers {
+			all.Go(func() {
+				<-gate
+				sum := func(is []int) (s int, err error) {
+					for _, i := range is {
+						s += i
+					}
+					return s, nil
+				}
+				outs[h][0] = future.Map(future.All(fs...), sum)
+				outs[h][1] = future.Map(future.Settled(fs...), func(rs []future.Result[int]) (s int, err error) {
+					for i, r := range rs {
+						if r.Value != i {
+							return 0, errBoom
+						}
+						s += r.Value
+					}
+					return s, nil
+				})
+				outs[h][2] = future.Race(fs...)
+				outs[h][3] = future.Any(slices.Concat(fs, fs)...)
+			})
+		}
+		for g := range 2 {
+			all.Go(func() {
+				<-gate
+				for i := g; i < n; i += 2 {
+					ps[i].Resolve(i)
+				}
+			})
+		}
+		close(gate)
+		all.Wait()
+		for h := range outs {
+			for k, f := range outs[h] {
+				r, ok := f.Peek()
+				if !ok || r.Err != nil || k < 2 && r.Value != n*(n-1)/2 || r.Value < 0 {
+					t.Fatalf("round %d: combinator %d: %v, %t", round, k, r, ok)
+				}
+			}
+		}
+	}
+}
+
+func TestAnyJoinsInInputOrderWhateverTheOrderOfFailure(t *testing.T) {
+	for seed := range uint64(200) {
+		bubble(t, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 4))
+			n := rng.IntN(8) + 1
+			fs := make([]*future.Future[int], n)
+			for i, rank := range rng.Perm(n) {
+				fs[i] = after(time.Duration(rank)*time.Second, 0, errs100[i])
+			}
+			joined, ok := errOf(future.Any(fs...)).(interface{ Unwrap() []error })
+			if !ok || !slices.Equal(joined.Unwrap(), errs100[:n]) {
+				t.Fatalf("seed %d: %v", seed, joined)
+			}
+		})
+	}
+}
+
+func TestCombinatorsAllocateOneSlab(t *testing.T) {
+	fs := make([]*future.Future[int], 100)
+	ps := make([]future.Promise[int], len(fs))
+	for i := range fs {
+		fs[i] = ps[i].Future()
+	}
+	for what, combine := range map[string]func(){
+		"All":  func() { future.All(fs...) },
+		"Any":  func() { future.Any(fs...) },
+		"Race": func() { future.Race(fs...) },
+	} {
+		if n := testing.AllocsPerRun(10, combine); n > 2 {
+			t.Errorf("%s of a hundred: %v allocations", what, n)
+		}
 	}
 }
