@@ -88,8 +88,9 @@ type Operation struct {
 	Kind string
 	// State is how far it got.
 	State State
-	// Percent, from 0 to 100, and Message are what the work last reported.
+	// Percent is how far the work last reported to be, from 0 to 100.
 	Percent float64
+	// Message is what it said to that, for people.
 	Message string
 	// CancelRequested says that somebody wishes it to end; State tells whether
 	// it has.
@@ -110,9 +111,9 @@ type Operation struct {
 
 	// Metadata is whatever the asker attached. May be nil.
 	Metadata map[string]string
-	// Result is the encoded answer of a succeeded operation, of the media type
-	// ContentType; an empty type means JSON.
-	Result      []byte
+	// Result is the encoded answer of a succeeded operation.
+	Result []byte
+	// ContentType is the media type of Result. Empty means JSON.
 	ContentType string
 	// Location is where the result is, if it is not in Result.
 	Location string

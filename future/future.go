@@ -46,8 +46,8 @@ type Future[T any] struct {
 // A Result is how a future ended: with a value, or with an error. The two are
 // separate, so that T may itself be an error type.
 type Result[T any] struct {
-	Value T
-	Err   error
+	Value T     // the value, or what a function returned beside its error
+	Err   error // nil if it succeeded
 }
 
 // Get returns the value and the error, as a call would.

@@ -126,9 +126,14 @@ func Run(ctx context.Context, fn func(*Scope) error) (err error) {
 
 // SetLimit sets how many members may run at once; less than 1 means any number,
 // which is the default. The others wait for their turn, in order; meanwhile each
-// costs some 200 bytes and what it holds, and no goroutine. A member that waits for a future with Await, or for a
-// scope of its own with Run, lends its slot for that time, so that members may
-// start members to any depth.
+// costs some 200 bytes and what it holds, and no goroutine.
+//
+// A member lends its slot while it waits in this package, with Await,
+// AsCompleted, Parallel, a scope of its own, or whatever else takes its context,
+// so that members may start members to any depth. A member that waits elsewhere,
+// on a channel or a lock, keeps its slot: it must not wait there for another
+// member that has none. Who has lent a slot waits for one to go on, also when
+// the scope has been cancelled, so that the limit holds to the end.
 //
 // A lower limit takes effect as members end. The function given to Run needs no
 // slot.

@@ -18,8 +18,8 @@ type Query struct {
 
 // Answer is what the suite expects back.
 type Answer struct {
-	N    int    `json:"n"`
-	Text string `json:"text,omitempty"`
+	N    int    `json:"n"`              // that of the Query
+	Text string `json:"text,omitempty"` // that of the Query
 }
 
 type (
