@@ -52,6 +52,10 @@ func (t *attempt[Q, R]) run() {
 	if t.call.scope != nil {
 		defer t.call.scope.leave()
 	}
+	if !t.wanted() { // it waited for a slot of the scope, in vain
+		t.giveSlot()
+		return
+	}
 	var returned bool
 	defer func() {
 		if !returned {
@@ -63,12 +67,28 @@ func (t *attempt[Q, R]) run() {
 	t.returned(v, err)
 }
 
-// refuse is called by a scope that has ended.
+// wanted reports whether the attempt is still undecided.
+func (t *attempt[Q, R]) wanted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.phase == running && t.n == t.ask.attempt
+}
+
+// refuse is called by a scope that has ended before the call could start. Where
+// a copy of it was or is under way, that one's outcome counts.
 func (t *attempt[Q, R]) refuse(err error) {
 	t.giveSlot()
 	t.mu.Lock()
-	if t.last != nil {
-		err = gaveUp(errGaveUp, reason{}, errors.Join(t.last, err))
+	if t.phase != running || t.n != t.ask.attempt {
+		t.mu.Unlock()
+		return
+	}
+	if t.copies--; t.copies > 0 {
+		t.mu.Unlock()
+		return
+	}
+	if last := errors.Join(append(t.errs, t.last)...); last != nil {
+		err = gaveUp(errGaveUp, reason{}, errors.Join(last, err))
 	}
 	t.end(t.zero(), err)
 }

@@ -196,7 +196,11 @@ func (r reason) errs() []error {
 // because says that what happened for the reason r.
 func because(what error, r reason) error {
 	w := what.(*antiphon.Error)
-	return &ended{what: w, code: antiphon.CodeOf(r.err), class: w.Class, why: r.errs()}
+	code := w.Code
+	if r.err != nil {
+		code = antiphon.CodeOf(r.err)
+	}
+	return &ended{what: w, code: code, class: w.Class, why: r.errs()}
 }
 
 // gaveUp says that what keeps last from being tried again; r may be no reason.

@@ -80,6 +80,7 @@ func run(t *testing.T, seed uint64, c cell) string {
 		over := false // somebody's settle has returned
 		type registered struct{ ran, stopped int }
 		var callbacks []*registered
+		var stops []func() bool // to be called when it is too late
 		stranded := map[string]int{}
 		waiting := func(what string, n int) { mu.Lock(); stranded[what] += n; mu.Unlock() }
 		settle := func(v int) {
@@ -150,7 +151,10 @@ func run(t *testing.T, seed uint64, c cell) string {
 					h.fault("F3 gave up for nothing: %v", err)
 				}
 			case 5:
-				register()
+				stop := register()
+				mu.Lock()
+				defer mu.Unlock()
+				stops = append(stops, stop)
 			case 6:
 				stop := register()
 				go stop()
@@ -192,6 +196,9 @@ func run(t *testing.T, seed uint64, c cell) string {
 		synctest.Wait()
 		act(2, 0)
 		act(4, 0)
+		for _, stop := range stops {
+			stop()
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if wins != 1 {

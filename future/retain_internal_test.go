@@ -253,3 +253,23 @@ func TestSettledFutureHoldsOnlyItsOutcome(t *testing.T) {
 		}
 	}
 }
+
+// What hung on the same future knows nothing of each other afterwards.
+func TestF8_NeighboursDoNotHoldEachOther(t *testing.T) {
+	var p Promise[int]
+	outs := make([]*Future[int], 5)
+	ws := make([]weak.Pointer[Future[int]], len(outs))
+	for i := range outs {
+		outs[i] = Map(&p.f, func(i int) (int, error) { return i, nil })
+		ws[i] = weak.Make(outs[i])
+	}
+	p.Resolve(1)
+	kept := outs[2]
+	clear(outs)
+	for i, w := range ws {
+		if i != 2 {
+			collected(t, fmt.Sprintf("neighbour %d", i), w)
+		}
+	}
+	runtime.KeepAlive(kept)
+}

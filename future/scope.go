@@ -98,6 +98,7 @@ func (s *Scope) memberContext(ctx context.Context) context.Context {
 // panic in fn is such a failure too, a [*PanicError].
 //
 // The scope ends with ctx, and is cancelled by the first failure or by Cancel.
+// If ctx ends before something in it could start, that is a failure too.
 // A nil ctx counts as context.Background(); a nil fn is an error.
 func Run(ctx context.Context, fn func(*Scope) error) (err error) {
 	if fn == nil {
@@ -153,9 +154,7 @@ func (s *Scope) SetLimit(n int) {
 // not count. Cancel does not wait.
 func (s *Scope) Cancel(err error) {
 	s.mu.Lock()
-	if !s.decided {
-		s.decided, s.err = true, err
-	}
+	s.decide(err)
 	s.mu.Unlock()
 	s.cancel(err)
 	s.clear()
@@ -166,7 +165,7 @@ func (s *Scope) start(t starter) {
 	s.mu.Lock()
 	if s.closed || s.Err() != nil {
 		s.mu.Unlock()
-		t.refuse(because(ErrNotStarted, reasonOf(s)))
+		s.refuse(t)
 		return
 	}
 	s.live++
@@ -182,6 +181,24 @@ func (s *Scope) start(t starter) {
 	s.mu.Unlock()
 	if hook {
 		context.AfterFunc(s, s.clear)
+	}
+}
+
+// refuse tells t that the scope has ended. If that was not by Cancel or a
+// failure, but with the context given to Run, it is itself a failure: something
+// that was asked for has not been done.
+func (s *Scope) refuse(t starter) {
+	err := because(ErrNotStarted, reasonOf(s))
+	s.mu.Lock()
+	s.decide(err)
+	s.mu.Unlock()
+	t.refuse(err)
+}
+
+// decide says what Run returns, once. The caller holds the lock.
+func (s *Scope) decide(err error) {
+	if !s.decided {
+		s.decided, s.err = true, err
 	}
 }
 
@@ -262,7 +279,7 @@ func (s *Scope) clear() {
 	s.waiting = nil
 	s.mu.Unlock()
 	for _, t := range waiting {
-		t.refuse(because(ErrNotStarted, reasonOf(s)))
+		s.refuse(t)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

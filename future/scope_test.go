@@ -413,3 +413,66 @@ func TestScopeSurvivesAFailedAttempt(t *testing.T) {
 		}
 	})
 }
+
+// What was asked for and never started is not success.
+func TestRunTellsWhatWasNotStarted(t *testing.T) {
+	for name, ask := range map[string]future.Asker[int, int]{
+		"Call": func(ctx context.Context, _ int) *future.Future[int] {
+			return future.Go(ctx, func(context.Context) (int, error) { time.Sleep(time.Minute); return 1, nil })
+		},
+		"Lift": future.Lift(func(context.Context, int) (int, error) { time.Sleep(time.Minute); return 1, nil }, &future.Policy{Attempts: 2}),
+	} {
+		bubble(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(context.Background())
+			err := future.Run(ctx, func(s *future.Scope) error {
+				s.SetLimit(1)
+				ask(s, 1)
+				ask(s, 2)
+				synctest.Wait()
+				cancel(errCause)
+				return nil
+			})
+			if !errors.Is(err, future.ErrNotStarted) || !errors.Is(err, errCause) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
+// A hedge that waits for a slot of the scope in vain harms nobody: neither is
+// it called when the answer is there, nor does it end the ask when the scope
+// ends.
+func TestHedgeThatNeverStarts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var calls atomic.Int32
+		err := future.Run(context.Background(), func(s *future.Scope) error {
+			s.SetLimit(1)
+			f := future.Hedge(s, time.Second, 3, func(context.Context) (int, error) {
+				calls.Add(1)
+				time.Sleep(time.Minute)
+				return 7, nil
+			})
+			mustBe(t, f, 7, nil)
+			return nil
+		})
+		if err != nil || calls.Load() != 1 {
+			t.Errorf("%v after %d calls", err, calls.Load())
+		}
+		calls.Store(0)
+		err = future.Run(context.Background(), func(s *future.Scope) error {
+			s.SetLimit(1)
+			f := future.Hedge(s, time.Second, 2, func(context.Context) (int, error) {
+				calls.Add(1)
+				time.Sleep(time.Minute)
+				return 7, nil
+			})
+			time.Sleep(10 * time.Second)
+			s.Cancel(errCause)
+			mustBe(t, f, 7, nil)
+			return nil
+		})
+		if err != errCause || calls.Load() != 1 {
+			t.Errorf("%v after %d calls", err, calls.Load())
+		}
+	})
+}
