@@ -168,7 +168,13 @@ func TestF6_ManyFallsOnOneFuture(t *testing.T) {
 				return i, nil
 			}), inc))
 		}
+		depth := 0
+		last := future.Map(p.Future(), func(int) (int, error) { depth = runtime.Callers(0, make([]uintptr, 1000)); return 0, nil })
 		go p.Resolve(1)
+		mustBe(t, last, 0, nil)
+		if depth > 100 {
+			t.Errorf("the last transform runs %d calls deep", depth)
+		}
 		for i, r := range valueOf(future.Settled(fs...)) {
 			want := []error{future.ErrPanic, future.ErrGoexit, nil}[i%3]
 			if !errors.Is(r.Err, want) || want == nil && (r.Err != nil || r.Value != i+1) {
