@@ -106,7 +106,11 @@ func (w *wave) run() {
 			}
 			c := l.c
 			l.next, l.prev, l.c = nil, nil, nil // a settled future holds nobody
-			if ring, of := c.settled(w.src); ring != nil {
+			switch ring, of := c.settled(w.src); {
+			case ring == nil:
+			case w.at == nil: // a chain goes on without a list
+				w.at, w.last, w.src = ring, ring.prev, of
+			default:
 				w.more = append(w.more, ringOf{ring, of})
 			}
 		}
