@@ -19,7 +19,7 @@ step_layout() {
 		hint "do it, or describe it where it belongs"
 		bad=1
 	fi
-	sleeps=$(git grep -lE 'time\.Sleep\(' -- '*_test.go' | xargs -r grep -L '"testing/synctest"')
+	sleeps=$(git grep -lE 'time\.Sleep\(' -- '*_test.go' | xargs -r grep -LE '"testing/synctest"|bubble\(t,')
 	if [ -n "$sleeps" ]; then
 		echo "$sleeps"
 		hint "tests sleep in synctest bubbles only"

@@ -58,7 +58,7 @@ func TestAsCompletedSameFutureTwice(t *testing.T) {
 		if order := completed(t.Context(), f, nil, f, f); !slices.Equal(order, []int{1, 0, 2, 3}) {
 			t.Errorf("in order %v", order)
 		}
-		if order := completed(nil, f); !slices.Equal(order, []int{0}) { //nolint:staticcheck // nil is allowed
+		if order := completed(noContext, f); !slices.Equal(order, []int{0}) {
 			t.Errorf("nil context: in order %v", order)
 		}
 		if order := completed(t.Context()); order != nil {

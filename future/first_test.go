@@ -98,7 +98,7 @@ func TestFirstEndsWithItsContext(t *testing.T) {
 		at(t, start, time.Second)
 		is(t, <-lost, errCause)
 		is(t, <-lost, errCause)
-		mustBe(t, future.First(nil, func(ctx context.Context) *future.Future[int] { //nolint:staticcheck // nil is allowed
+		mustBe(t, future.First(noContext, func(ctx context.Context) *future.Future[int] {
 			return future.Of(len(ctx.Err().Error()))
 		}, func(context.Context) *future.Future[int] { return future.Of(2) }), 2, nil) // the first panics: ctx has not ended
 	})

@@ -68,7 +68,7 @@ func TestX5_ZeroPromiseIsReadyAndEmbeddable(t *testing.T) {
 		future.Promise[string]
 	}
 	c := &call{name: "c"}
-	if c.Future() != c.Future() {
+	if again := c.Future(); c.Future() != again {
 		t.Error("Future is a view: always the same")
 	}
 	if n := testing.AllocsPerRun(100, func() { _ = c.Future() }); n != 0 {
@@ -283,7 +283,7 @@ func TestF2_DoneIsOneChannel(t *testing.T) {
 	}
 	late := future.Of(1)
 	<-late.Done()
-	if late.Done() != late.Done() {
+	if again := late.Done(); late.Done() != again {
 		t.Error("another channel for a future that had settled")
 	}
 }
@@ -298,7 +298,7 @@ func TestF2_WaitersRaceWithSettling(t *testing.T) {
 			defer cancel()
 			var told atomic.Int32
 			for _, wait := range []func(){
-				func() { _, _ = f.Await(nil) }, //nolint:staticcheck // nil is allowed
+				func() { _, _ = f.Await(noContext) },
 				func() { _, _ = f.Await(context.Background()) },
 				func() { _, _ = f.Await(ctx) },
 				func() { <-f.Done() },
@@ -321,7 +321,7 @@ func TestF2_WaitersRaceWithSettling(t *testing.T) {
 func TestX4_NilContextWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
-		v, err := after(time.Second, 7, nil).Await(nil) //nolint:staticcheck // nil is allowed
+		v, err := after(time.Second, 7, nil).Await(noContext)
 		if v != 7 || err != nil {
 			t.Errorf("%d, %v", v, err)
 		}
@@ -337,7 +337,7 @@ func TestValuesOfErrorTypes(t *testing.T) {
 		all, race := future.All(f, f), future.Race(f)
 		e.Resolve(nil)
 		for _, f := range []*future.Future[error]{f, mapped, race} {
-			if v, err := f.Await(nil); v != nil || err != nil { //nolint:staticcheck // nil is allowed
+			if v, err := f.Await(noContext); v != nil || err != nil {
 				t.Errorf("%v, %v", v, err)
 			}
 			if r, ok := f.Peek(); !ok || r != (future.Result[error]{}) {

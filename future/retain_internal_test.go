@@ -28,8 +28,8 @@ func hangingOn[T any](f *Future[T]) (n int) {
 
 // A big is what nobody may hold on to.
 type big struct {
-	next *big
-	_    [256]byte
+	_ *big // a pointer, so that it is not a tiny object
+	_ [256]byte
 }
 
 // collected fails the test unless the collector takes p.
