@@ -154,7 +154,7 @@ func (a *ask[Q, R]) begin() {
 	}
 	a.cancel = cancel
 	a.mu.Unlock()
-	a.launch(n, c)
+	a.launch(n, c, false)
 	if a.l.Hedge > 0 && a.l.copies > 1 {
 		a.arm(n, c)
 	}
@@ -301,6 +301,7 @@ func (a *ask[Q, R]) end(v R, err error) {
 		scope.Cancel(err)
 	}
 	a.f.settle(v, err)
+	a.f.seen() // by Run
 	scope.part()
 }
 

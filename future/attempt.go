@@ -32,8 +32,8 @@ func (a *ask[Q, R]) attemptContext(ctx context.Context, n int) (context.Context,
 	return ctx, cancel
 }
 
-func (a *ask[Q, R]) launch(n int, c call[Q]) {
-	t := &attempt[Q, R]{a, n, c}
+func (a *ask[Q, R]) launch(n int, c call[Q], hedge bool) {
+	t := &attempt[Q, R]{a, n, c, hedge}
 	if c.scope != nil {
 		c.scope.start(t)
 		return
@@ -44,17 +44,21 @@ func (a *ask[Q, R]) launch(n int, c call[Q]) {
 // An attempt is one call of the function, which may be a copy of another.
 type attempt[Q, R any] struct {
 	*ask[Q, R]
-	n    int
-	call call[Q]
+	n     int
+	call  call[Q]
+	hedge bool
 }
 
 func (t *attempt[Q, R]) run() {
 	if t.call.scope != nil {
 		defer t.call.scope.leave()
 	}
-	if !t.wanted() { // it waited for a slot of the scope, in vain
+	if !t.wanted() { // decided while it waited for a slot of the scope, or to run
 		t.giveSlot()
 		return
+	}
+	if t.hedge {
+		t.emit(t.call.ctx, antiphon.Event{Name: "future.hedge", Attempt: t.n, Duration: t.l.Hedge})
 	}
 	var returned bool
 	defer func() {
@@ -161,8 +165,7 @@ func (a *ask[Q, R]) hedge(n int, c call[Q]) {
 	more := a.made < a.l.copies
 	a.mu.Unlock()
 	if room {
-		a.emit(c.ctx, antiphon.Event{Name: "future.hedge", Attempt: n, Duration: a.l.Hedge})
-		a.launch(n, c)
+		a.launch(n, c, true)
 	}
 	if more {
 		a.arm(n, c)

@@ -66,8 +66,9 @@
 //   - F9 Run returns only after everything started in its scope has ended;
 //     nesting never deadlocks.
 //
-// A nil context counts as context.Background() everywhere. A nil function or
-// future gives an error of code invalid_argument, never a hang.
+// A nil context counts as context.Background() everywhere. A nil function, or a
+// nil future among the arguments, gives an error of code invalid_argument, never
+// a hang. The methods of a nil *Future panic, as those of any nil pointer do.
 //
 // Everything works in a testing/synctest bubble, on the bubble's time: nothing
 // is pooled, and nobody parks on a mutex.
@@ -78,8 +79,9 @@
 //
 //   - pending: the pprof profile github.com/antiphon-go/antiphon/future.Pending
 //     shows what is pending and the stack that made it; a promise that is
-//     garbage collected unsettled rejects its future with [ErrAbandoned]; and a
-//     failure that nobody looked at is logged with slog.Default().
+//     garbage collected unsettled rejects its future with [ErrAbandoned] (not in
+//     a synctest bubble, which the collector must not enter); and a failure that
+//     nobody looked at is logged with slog.Default().
 //   - panics: panics in the work are let through and end the process, as they
 //     would in plain Go.
 //

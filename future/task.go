@@ -67,6 +67,7 @@ func (t *task[T]) finish(v T, err error) {
 		s.Cancel(err)
 	}
 	t.f.settle(v, err)
+	t.f.seen() // by Run
 	s.leave()
 }
 

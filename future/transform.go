@@ -5,7 +5,9 @@ package future
 // settled, on the caller's: it is for pure transforms and must not block. A
 // panic in it becomes a [*PanicError].
 //
-// A nil f or fn gives a future that has failed.
+// The result hangs on f until f settles, also if nobody holds it any more: do
+// not hang transforms on a long-lived future in a loop. A nil f or fn gives a
+// future that has failed.
 func Map[T, U any](f *Future[T], fn func(T) (U, error)) *Future[U] {
 	switch {
 	case f == nil:
