@@ -1,5 +1,5 @@
 # Thin verbs over go and .ci/run.
-.PHONY: help quickstart test race vet lint bench fuzz api snippets cover tidy ci
+.PHONY: help quickstart test race vet lint bench benchtable fuzz api snippets cover tidy ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -21,6 +21,9 @@ lint: ## gofmt and staticcheck
 
 bench: ## the core's benchmarks, for reading
 	go test -run '^$$' -bench . ./...
+
+benchtable: ## the table of docs/benchmarks.md, beside other libraries
+	cd internal/peerbench && GOWORK=off go test -run '^$$' -bench . -count 6 >bench.out && GOWORK=off go run ./table <bench.out
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	.ci/run fuzz
