@@ -20,7 +20,8 @@ import (
 // ctx.Err() and the cause.
 //
 // Concurrency: all methods may be called by any number of goroutines. A flight
-// is no member of the callers' [Scope], for it may outlive it.
+// is no member of the callers' [Scope], for it may outlive it. fn must not ask for
+// its own key: it would wait for itself.
 //
 // Zero value: ready. A Group must not be copied.
 type Group[K comparable, T any] struct {
@@ -30,8 +31,8 @@ type Group[K comparable, T any] struct {
 
 type flight[T any] struct {
 	f       Future[T]
-	callers int // that have not given up
-	cancel  context.CancelCauseFunc
+	callers int                     // that have not given up
+	cancel  context.CancelCauseFunc // nil once it has landed
 }
 
 // errUnwanted is the cause of a flight that everybody has left, and what a
@@ -72,18 +73,18 @@ func (g *Group[K, T]) Go(ctx context.Context, key K, fn func(context.Context) (T
 		return &fl.f
 	}
 	p := &passenger[T]{}
-	left := context.AfterFunc(ctx, func() {
+	giveUp := func() {
 		if fl.f.unlink(&p.link) {
+			p.unhook = nil
 			p.out.reject(because(errUnwanted, reasonOf(ctx)))
 			g.leave(key, fl)
 		}
-	})
-	p.arrive = func() { left() }
+	}
+	p.unhook = context.AfterFunc(ctx, giveUp)
 	if !fl.f.link(&p.link, p) {
 		p.settled(&fl.f)
-	} else if ctx.Err() != nil && fl.f.unlink(&p.link) { // the hook may have come too early
-		p.out.reject(because(errUnwanted, reasonOf(ctx)))
-		g.leave(key, fl)
+	} else if ctx.Err() != nil { // the hook may have come too early
+		giveUp()
 	}
 	return &p.out
 }
@@ -102,12 +103,13 @@ func (g *Group[K, T]) Lift(f Func[K, T]) Asker[K, T] {
 type passenger[T any] struct {
 	link
 	out    Future[T]
-	arrive func()
+	unhook func() bool // takes the hook off its context; nil once out has settled
 }
 
 func (p *passenger[T]) settled(src any) (ring *link, of any) {
 	f := src.(*Future[T])
-	p.arrive()
+	p.unhook()
+	p.unhook = nil
 	ring, _ = p.out.publish(f.val, f.err)
 	return ring, &p.out
 }
@@ -130,7 +132,9 @@ func (g *Group[K, T]) board(ctx context.Context, key K, fn func(context.Context)
 		g.flights = make(map[K]*flight[T])
 	}
 	fl := &flight[T]{callers: 1}
-	g.flights[key] = fl
+	if key == key { // not a NaN, which would never be found again
+		g.flights[key] = fl
+	}
 	ctx, fl.cancel = context.WithCancelCause(detached{context.WithoutCancel(ctx)})
 	go g.fly(ctx, key, fl, fn)
 	return fl, nil
@@ -147,35 +151,40 @@ func (g *Group[K, T]) fly(ctx context.Context, key K, fl *flight[T], fn func(con
 			err = caught(recover())
 		}
 		g.land(key, fl)
-		fl.cancel(nil)
 		fl.f.settle(v, err)
 	}()
 	v, err = fn(ctx)
 	returned = true
 }
 
-// land takes fl off the table, and reports whether it was there.
-func (g *Group[K, T]) land(key K, fl *flight[T]) bool {
+// land takes fl off the table, and lets go of its context.
+func (g *Group[K, T]) land(key K, fl *flight[T]) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.flights[key] != fl {
-		return false
-	}
-	delete(g.flights, key)
-	return true
+	g.remove(key, fl)
+	cancel := fl.cancel
+	fl.cancel = nil
+	g.mu.Unlock()
+	cancel(nil)
 }
 
 // leave takes one caller off fl, and ends it with the last.
 func (g *Group[K, T]) leave(key K, fl *flight[T]) {
+	var cancel context.CancelCauseFunc
 	g.mu.Lock()
-	fl.callers--
-	last := fl.callers == 0
-	if last && g.flights[key] == fl {
-		delete(g.flights, key)
+	if fl.callers--; fl.callers == 0 {
+		g.remove(key, fl)
+		cancel = fl.cancel
 	}
 	g.mu.Unlock()
-	if last {
-		fl.cancel(errUnwanted)
+	if cancel != nil {
+		cancel(errUnwanted)
+	}
+}
+
+// remove takes fl off the table unless it has been. The caller holds the lock.
+func (g *Group[K, T]) remove(key K, fl *flight[T]) {
+	if g.flights[key] == fl {
+		delete(g.flights, key)
 	}
 }
 

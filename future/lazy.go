@@ -7,7 +7,9 @@ import (
 
 // A Lazy makes a value when it is first asked for, and keeps it. Those who ask
 // meanwhile share the making, as in a [Group]. Unlike sync.OnceValues it does
-// not keep a failure: who asks next tries again.
+// not keep a failure: who asks next tries again. Of two makings, because the
+// first was given up and went on nevertheless, the value that is there first is
+// kept, and the other is dropped.
 //
 //	var conn = future.Lazy[*Conn]{New: dial}
 //
@@ -43,10 +45,15 @@ func (l *Lazy[T]) make(ctx context.Context) (T, error) {
 		return *v, nil
 	}
 	v, err := l.New(ctx)
-	if err == nil {
-		l.value.Store(&v)
+	if err != nil {
+		return v, err
 	}
-	return v, err
+	for !l.value.CompareAndSwap(nil, &v) { // a making that was given up has ended first
+		if kept := l.value.Load(); kept != nil {
+			return *kept, nil
+		}
+	}
+	return v, nil
 }
 
 // Peek returns the value and true, or false while there is none.
