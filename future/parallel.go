@@ -15,7 +15,8 @@ import (
 // after all its goroutines have ended.
 //
 // n below 1 means runtime.GOMAXPROCS(0). If ctx ends before all calls have been
-// made, the error Is [ErrNotStarted]. A nil ctx counts as context.Background().
+// made, and none of those made has failed, the error Is [ErrNotStarted]. A nil
+// ctx counts as context.Background().
 func Parallel[Q, R any](ctx context.Context, n int, qs []Q, f Func[Q, R]) ([]R, error) {
 	if f == nil {
 		return nil, errNilFunc
@@ -97,13 +98,16 @@ func (p *parallel[Q, R]) fail(err error) {
 
 // ParallelSeq is Parallel for a sequence: it yields the answers in the order of
 // qs as they come, with at most n calls made and not yet yielded. The first
-// error, in order, is yielded and ends the sequence; so does the end of ctx.
-// Ending it, also by leaving the loop, cancels the context of the calls under
-// way and waits for them.
+// error, in order, is yielded and ends the sequence. Ending it, also by leaving
+// the loop, cancels the context of the calls under way and waits for them.
+//
+// If ctx ends before qs does, or with it, no further call is made, and after the answers of
+// those made comes an error that Is [ErrNotStarted].
 //
 // qs is ranged over on a goroutine of its own, and no further than n ahead of
-// the loop. A qs that blocks should heed ctx too: when the loop is left, that
-// goroutine ends with the next value of qs.
+// the loop. A panic in qs is an error that comes after the answers. A qs that
+// blocks should heed ctx too: when the loop is left, that goroutine ends with
+// the next value of qs.
 func ParallelSeq[Q, R any](ctx context.Context, n int, qs iter.Seq[Q], f Func[Q, R]) iter.Seq2[R, error] {
 	if ctx == nil {
 		ctx = context.Background()
@@ -139,14 +143,16 @@ type pipeline[Q, R any] struct {
 	ctx  context.Context
 	qs   iter.Seq[Q]
 	f    Func[Q, R]
-	room chan struct{}   // a place for each call made and not yet yielded
-	out  chan *Future[R] // in order; closed at the end of qs
+	room chan struct{}   // a place for each call made and not yet yielded, and for the next
+	out  chan *Future[R] // in order; closed at the end
+	cut  bool            // ctx ended before qs did; valid once out is closed
 
 	mu     sync.Mutex
 	closed bool
 }
 
-// feed makes the calls.
+// feed makes the calls. It takes the place for a call before it asks qs what to
+// call it with.
 func (p *pipeline[Q, R]) feed() {
 	defer close(p.out)
 	var returned bool
@@ -155,16 +161,25 @@ func (p *pipeline[Q, R]) feed() {
 			p.out <- Failed[R](caught(recover())) // there is room for one more
 		}
 	}()
-	for q := range p.qs {
-		select {
-		case p.room <- struct{}{}:
-		case <-p.ctx.Done():
-		}
-		if !p.call(q) {
-			break
+	if p.place() {
+		for q := range p.qs {
+			if !p.call(q) || !p.place() {
+				break
+			}
 		}
 	}
+	p.cut = p.ctx.Err() != nil // also where qs heeds ctx, and has ended with it
 	returned = true
+}
+
+// place takes a place, or reports false if the context has ended.
+func (p *pipeline[Q, R]) place() bool {
+	select {
+	case p.room <- struct{}{}:
+		return p.ctx.Err() == nil
+	case <-p.ctx.Done():
+		return false
+	}
 }
 
 // call makes a call unless the pipeline is closed.
@@ -184,24 +199,36 @@ func (p *pipeline[Q, R]) call(q Q) bool {
 func (p *pipeline[Q, R]) next(ctx context.Context) (r Result[R], ok bool) {
 	lent := lend(ctx)
 	defer lent.reclaim()
-	select {
-	case f, ok := <-p.out:
-		if !ok {
-			if ctx.Err() != nil {
-				return Result[R]{Err: because(ErrNotStarted, reasonOf(ctx))}, true
-			}
-			return r, false
-		}
+	f, cut := p.receive(ctx)
+	switch {
+	case f != nil:
 		<-f.Done() // its context ends with ctx; here we wait for it to return
 		r, _ = f.Peek()
 		select {
 		case <-p.room:
-		default: // a failure of qs, which took no place
+		default: // a failure of qs, which may have taken no place
 		}
 		return r, true
-	case <-ctx.Done():
+	case cut:
 		return Result[R]{Err: because(ErrNotStarted, reasonOf(ctx))}, true
 	}
+	return r, false
+}
+
+// receive returns the next call in order, or nil at the end. A call that has
+// been made comes also when ctx has ended.
+func (p *pipeline[Q, R]) receive(ctx context.Context) (f *Future[R], cut bool) {
+	var ok bool
+	select {
+	case f, ok = <-p.out:
+	default:
+		select {
+		case f, ok = <-p.out:
+		case <-ctx.Done():
+			return nil, true
+		}
+	}
+	return f, !ok && p.cut
 }
 
 // close waits for the calls under way; no more are made.
