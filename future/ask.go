@@ -2,7 +2,6 @@ package future
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -13,15 +12,20 @@ import (
 
 // lifted is a function under a policy.
 type lifted[Q, R any] struct {
+	*rules
+	f Func[Q, R]
+}
+
+// rules are what an ask keeps of it, even when it has settled: not the function.
+type rules struct {
 	Policy
-	f       Func[Q, R]
 	mistake error  // in the policy: what every ask fails with
 	slots   *slots // nil without a limit
 	copies  int    // of one attempt at the most, where it is hedged
 }
 
-func lift[Q, R any](f Func[Q, R], p *Policy) *lifted[Q, R] {
-	l := &lifted[Q, R]{f: f, copies: 2}
+func lift[Q, R any](f Func[Q, R], p *Policy) lifted[Q, R] {
+	l := &rules{copies: 2}
 	if p != nil {
 		l.Policy = *p
 	}
@@ -33,7 +37,7 @@ func lift[Q, R any](f Func[Q, R], p *Policy) *lifted[Q, R] {
 	if l.mistake == nil && l.Limit > 0 {
 		l.slots = newSlots(l.Limit, l.Queue)
 	}
-	return l
+	return lifted[Q, R]{l, f}
 }
 
 // An ask is one request on its way through a policy: a state machine that waits
@@ -41,7 +45,7 @@ func lift[Q, R any](f Func[Q, R], p *Policy) *lifted[Q, R] {
 // A goroutine exists only while the function runs.
 type ask[Q, R any] struct {
 	f    Future[R]
-	l    *lifted[Q, R]
+	l    *rules
 	turn turn
 
 	mu      sync.Mutex
@@ -53,11 +57,12 @@ type ask[Q, R any] struct {
 	last    error        // of the attempt before it
 	cancel  func(error)  // ends its context
 	timer   *clock.Timer // of its hedge, or of the rest after it
-	call    call[Q]      // what to call the function with
+	call    call[Q, R]   // what to call
 	watch   func() bool  // ends the watch on call.ctx
 }
 
-type call[Q any] struct {
+type call[Q, R any] struct {
+	f     Func[Q, R]
 	ctx   context.Context
 	q     Q
 	scope *Scope
@@ -73,17 +78,17 @@ const (
 	over
 )
 
-func (l *lifted[Q, R]) ask(ctx context.Context, q Q) *Future[R] {
+func (l lifted[Q, R]) ask(ctx context.Context, q Q) *Future[R] {
 	if l.mistake != nil {
 		return Failed[R](l.mistake)
 	}
 	scope := scopeOf(ctx)
 	if ctx.Err() != nil || scope != nil && !scope.join() {
-		return Failed[R](because(ErrNotStarted, reasonOf(ctx)))
+		return Failed[R](notStarted(ctx, scope))
 	}
-	a := &ask[Q, R]{l: l}
+	a := &ask[Q, R]{l: l.rules}
 	a.turn.begin = a.begin
-	a.call = call[Q]{ctx, q, scope}
+	a.call = call[Q, R]{l.f, ctx, q, scope}
 	if scope != nil {
 		a.call.ctx = scope.memberContext(ctx)
 	}
@@ -100,6 +105,20 @@ func (l *lifted[Q, R]) ask(ctx context.Context, q Q) *Future[R] {
 	}
 	a.enter()
 	return &a.f
+}
+
+// notStarted is the error of an ask that comes too late. In a scope it is a
+// failure as any other.
+func notStarted(ctx context.Context, scope *Scope) error {
+	r := reasonOf(ctx)
+	if scope != nil && r.err == nil {
+		r = reasonOf(scope)
+	}
+	err := because(ErrNotStarted, r)
+	if scope != nil {
+		scope.Cancel(err)
+	}
+	return err
 }
 
 // enter gets a slot for the next attempt, now or later.
@@ -140,13 +159,12 @@ func (a *ask[Q, R]) begin() {
 	a.phase = running
 	a.attempt++
 	a.copies, a.made, a.errs = 1, 1, nil
-	n, c := a.attempt, a.call
+	t := &attempt[Q, R]{ask: a, n: a.attempt, call: a.call, asker: a.call.ctx}
 	a.mu.Unlock()
 
-	var cancel func(error)
-	c.ctx, cancel = a.attemptContext(c.ctx, n)
+	cancel := t.deriveContext()
 	a.mu.Lock()
-	if a.phase != running || a.attempt != n { // its time was up before it began
+	if a.phase != running || a.attempt != t.n { // its time was up before it began
 		a.mu.Unlock()
 		cancel(nil)
 		a.giveSlot()
@@ -154,9 +172,9 @@ func (a *ask[Q, R]) begin() {
 	}
 	a.cancel = cancel
 	a.mu.Unlock()
-	a.launch(n, c, false)
+	t.launch()
 	if a.l.Hedge > 0 && a.l.copies > 1 {
-		a.arm(n, c)
+		t.arm()
 	}
 }
 
@@ -171,63 +189,65 @@ func (a *ask[Q, R]) giveSlot() {
 func (a *ask[Q, R]) failed(v R, err error, timedOut bool) {
 	n, ctx := a.attempt, a.call.ctx
 	cancel := a.release()
-	a.phase, a.last = deciding, err
+	outcome := withDoubt(err, a.last)
+	a.phase, a.last = deciding, outcome
 	a.mu.Unlock()
 	cancel()
+	var decided bool
+	defer func() {
+		if !decided { // what we asked panicked or called runtime.Goexit
+			err := caught(recover())
+			a.mu.Lock()
+			a.end(v, several{err, outcome})
+		}
+	}()
 	if timedOut {
 		a.emit(ctx, antiphon.Event{Name: "future.timeout", Attempt: n, Duration: a.l.Timeout, Err: err})
 	}
-	if n >= a.l.Attempts {
-		a.mu.Lock()
-		a.end(v, err)
-		return
+	rest, again := a.rest(ctx, n, err)
+	if again {
+		a.emit(ctx, antiphon.Event{Name: "future.retry", Attempt: n, Duration: rest, Err: err})
 	}
-	rest, final := a.verdict(ctx, n, err)
-	if final != nil {
-		a.mu.Lock()
-		a.end(v, final)
-		return
-	}
-	a.emit(ctx, antiphon.Event{Name: "future.retry", Attempt: n, Duration: rest, Err: err})
+	decided = true
 	a.mu.Lock()
-	if a.phase != deciding {
+	switch {
+	case a.phase != deciding:
 		a.mu.Unlock()
+		return
+	case rest < 0:
+		a.end(v, gaveUp(errGaveUp, reasonOf(ctx), outcome))
+		return
+	case !again:
+		a.end(v, outcome)
 		return
 	}
 	a.phase = resting
 	a.mu.Unlock()
-	if rest == 0 {
+	switch {
+	case ctx.Err() != nil: // while we decided, when contextEnded leaves it to us
+		a.contextEnded()
+	case rest == 0:
 		a.enter()
-		return
+	default:
+		a.keep(n, resting, a.l.Clock.AfterFunc(rest, a.enter))
 	}
-	a.keep(n, resting, a.l.Clock.AfterFunc(rest, a.enter))
 }
 
-// verdict asks the policy whether to try again after err, and when. If not, it
-// says what the ask ends with.
-func (a *ask[Q, R]) verdict(ctx context.Context, n int, err error) (rest time.Duration, final error) {
-	var returned bool
-	defer func() {
-		if !returned {
-			final = errors.Join(caught(recover()), err)
-		}
-	}()
-	again := a.l.Retryable(err)
-	if again {
-		rest = max(0, a.l.Backoff(n))
+// rest asks the policy whether to try again after err, and when. It is negative
+// if there is no time for that.
+func (a *ask[Q, R]) rest(ctx context.Context, n int, err error) (rest time.Duration, again bool) {
+	if n >= a.l.Attempts || !a.l.Retryable(err) {
+		return 0, false
 	}
-	returned = true
-	if !again {
-		return 0, err
-	}
+	rest = max(0, a.l.Backoff(n))
 	if after, ok := antiphon.RetryDelay(err); ok {
 		rest = max(rest, after)
 	}
 	deadline, ok := ctx.Deadline()
-	if ctx.Err() != nil || ok && time.Until(deadline) <= rest {
-		return 0, gaveUp(errGaveUp, reasonOf(ctx), err)
+	if ctx.Err() != nil || ok && a.l.Clock.Until(deadline) <= rest {
+		return -1, false
 	}
-	return rest, nil
+	return rest, true
 }
 
 // keep remembers t as the timer of attempt n in phase p, or stops it if the ask
@@ -262,8 +282,8 @@ func (a *ask[Q, R]) contextEnded() {
 			return
 		}
 		err := because(ErrTimeout, r)
-		if a.last != nil {
-			err.(*ended).why = append(r.errs(), a.last)
+		if last := a.failures(); last != nil {
+			err.(*ended).why = append(r.errs(), last)
 		}
 		a.end(a.zero(), err)
 	default:
@@ -275,6 +295,15 @@ func (a *ask[Q, R]) contextEnded() {
 	}
 }
 
+// failures are those of the present attempt's copies and of the last attempt,
+// or nil. The caller holds the lock.
+func (a *ask[Q, R]) failures() error {
+	if a.last == nil {
+		return joined(a.errs)
+	}
+	return joined(append(a.errs[:len(a.errs):len(a.errs)], a.last))
+}
+
 // end settles the future and lets go of everything else, unless that has been
 // done. The caller holds the lock; end unlocks.
 func (a *ask[Q, R]) end(v R, err error) {
@@ -284,7 +313,7 @@ func (a *ask[Q, R]) end(v R, err error) {
 	}
 	a.phase = over
 	cancel, watch, scope := a.release(), a.watch, a.call.scope
-	a.watch, a.errs, a.last, a.call = nil, nil, nil, call[Q]{}
+	a.watch, a.errs, a.last, a.call = nil, nil, nil, call[Q, R]{}
 	if a.l.slots != nil {
 		a.l.slots.leave(&a.turn)
 	}
@@ -300,9 +329,9 @@ func (a *ask[Q, R]) end(v R, err error) {
 	if err != nil {
 		scope.Cancel(err)
 	}
+	defer scope.part() // also if a transform calls runtime.Goexit
 	a.f.settle(v, err)
 	a.f.seen() // by Run
-	scope.part()
 }
 
 // release stops the timer, and returns what ends the context of the attempt;

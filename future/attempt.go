@@ -7,46 +7,49 @@ import (
 	"github.com/antiphon-go/antiphon"
 )
 
-// attemptContext derives what the function gets from the asker's context. The
-// result of cancel is the cause that copies of the attempt see.
-func (a *ask[Q, R]) attemptContext(ctx context.Context, n int) (context.Context, func(cause error)) {
-	cancel := func(error) {}
-	if a.l.Attempts > 1 {
+// An attempt is one call of the function, which may be a copy of another.
+type attempt[Q, R any] struct {
+	*ask[Q, R]
+	n     int
+	call  call[Q, R]
+	asker context.Context // what that of call is derived from
+	copy  bool            // of another call
+}
+
+// deriveContext makes what the function gets of the asker's context. The
+// argument of cancel is the cause that copies of the attempt see.
+func (t *attempt[Q, R]) deriveContext() (cancel func(cause error)) {
+	cancel = func(error) {}
+	ctx := t.asker
+	if t.l.Attempts > 1 {
 		info := antiphon.InfoFrom(ctx)
-		info.Attempt = n
+		info.Attempt = t.n
 		ctx = antiphon.WithInfo(ctx, info)
 	}
-	if a.l.Hedge > 0 {
+	if t.l.Hedge > 0 {
 		ctx, cancel = context.WithCancelCause(ctx)
 	}
-	if a.l.Timeout > 0 {
-		timed, stop := withTimeout(ctx, a.l.Clock, a.l.Timeout)
-		unwatch := context.AfterFunc(timed, func() { a.timedOut(timed, n) })
+	if t.l.Timeout > 0 {
+		timed, stop := withTimeout(ctx, t.l.Clock, t.l.Timeout)
+		t.call.ctx = timed
+		unwatch := context.AfterFunc(timed, t.timedOut)
 		outer := cancel
-		ctx, cancel = timed, func(cause error) {
+		return func(cause error) {
 			unwatch()
 			outer(cause)
 			stop()
 		}
 	}
-	return ctx, cancel
+	t.call.ctx = ctx
+	return cancel
 }
 
-func (a *ask[Q, R]) launch(n int, c call[Q], hedge bool) {
-	t := &attempt[Q, R]{a, n, c, hedge}
-	if c.scope != nil {
-		c.scope.start(t)
+func (t *attempt[Q, R]) launch() {
+	if t.call.scope != nil {
+		t.call.scope.start(t)
 		return
 	}
 	go t.run()
-}
-
-// An attempt is one call of the function, which may be a copy of another.
-type attempt[Q, R any] struct {
-	*ask[Q, R]
-	n     int
-	call  call[Q]
-	hedge bool
 }
 
 func (t *attempt[Q, R]) run() {
@@ -57,16 +60,16 @@ func (t *attempt[Q, R]) run() {
 		t.giveSlot()
 		return
 	}
-	if t.hedge {
-		t.emit(t.call.ctx, antiphon.Event{Name: "future.hedge", Attempt: t.n, Duration: t.l.Hedge})
-	}
 	var returned bool
 	defer func() {
 		if !returned {
 			t.returned(t.zero(), caught(recover()))
 		}
 	}()
-	v, err := t.l.f(t.call.ctx, t.call.q)
+	if t.copy {
+		t.emit(t.call.ctx, antiphon.Event{Name: "future.hedge", Attempt: t.n, Duration: t.l.Hedge})
+	}
+	v, err := t.call.f(t.call.ctx, t.call.q)
 	returned = true
 	t.returned(v, err)
 }
@@ -78,9 +81,20 @@ func (t *attempt[Q, R]) wanted() bool {
 	return t.phase == running && t.n == t.ask.attempt
 }
 
-// refuse is called by a scope that has ended before the call could start. Where
-// a copy of it was or is under way, that one's outcome counts.
-func (t *attempt[Q, R]) refuse(err error) {
+// timeUp reports whether it was the attempt's own time that was up, rather than
+// the asker's, or that of a policy around this one.
+func (t *attempt[Q, R]) timeUp() bool {
+	return t.l.Timeout > 0 && context.Cause(t.call.ctx) == ErrTimeout && context.Cause(t.asker) != ErrTimeout
+}
+
+// refuse is called by a scope that has ended before the call could start. It
+// goes on elsewhere: whoever brought the slot must not meet the transforms that
+// hang on this ask, nor begin those that wait behind it, one inside the other.
+func (t *attempt[Q, R]) refuse(err error) { go t.refused(err) }
+
+// refused ends the ask, unless a copy of the call was or is under way: then that
+// one's outcome counts.
+func (t *attempt[Q, R]) refused(err error) {
 	t.giveSlot()
 	t.mu.Lock()
 	if t.phase != running || t.n != t.ask.attempt {
@@ -91,8 +105,8 @@ func (t *attempt[Q, R]) refuse(err error) {
 		t.mu.Unlock()
 		return
 	}
-	if last := errors.Join(append(t.errs, t.last)...); last != nil {
-		err = gaveUp(errGaveUp, reason{}, errors.Join(last, err))
+	if last := t.failures(); last != nil {
+		err = gaveUp(errGaveUp, reason{}, several{last, err})
 	}
 	t.end(t.zero(), err)
 }
@@ -101,8 +115,7 @@ func (t *attempt[Q, R]) refuse(err error) {
 // undecided, and a failure only if it is the last copy.
 func (t *attempt[Q, R]) returned(v R, err error) {
 	t.giveSlot()
-	// What fails because its time was up has timed out, whatever it says.
-	late := err != nil && context.Cause(t.call.ctx) == ErrTimeout && !errors.Is(err, ErrTimeout)
+	late := err != nil && t.timeUp()
 	t.mu.Lock()
 	switch {
 	case t.phase != running || t.n != t.ask.attempt:
@@ -117,10 +130,8 @@ func (t *attempt[Q, R]) returned(v R, err error) {
 		t.mu.Unlock()
 	default:
 		t.copies--
-		if len(t.errs) > 0 {
-			err = errors.Join(append(t.errs, err)...)
-		}
-		if late {
+		err = joined(append(t.errs, err))
+		if late && !errors.Is(err, ErrTimeout) { // then that is what it is, whatever it says
 			err = &ended{what: ErrTimeout.(*antiphon.Error), code: antiphon.CodeDeadlineExceeded, class: antiphon.ClassUnknown, why: []error{err}}
 		}
 		t.failed(v, err, late)
@@ -129,45 +140,43 @@ func (t *attempt[Q, R]) returned(v R, err error) {
 
 // timedOut decides an attempt whose time is up although the function is not
 // back. The function keeps its slot.
-func (a *ask[Q, R]) timedOut(ctx context.Context, n int) {
-	if context.Cause(ctx) != ErrTimeout {
+func (t *attempt[Q, R]) timedOut() {
+	if !t.timeUp() {
 		return // it was the asker's context that ended
 	}
-	a.mu.Lock()
-	if a.phase != running || n != a.attempt {
-		a.mu.Unlock()
+	t.mu.Lock()
+	if t.phase != running || t.n != t.ask.attempt {
+		t.mu.Unlock()
 		return
 	}
-	err := ErrTimeout
-	if len(a.errs) > 0 {
-		err = errors.Join(append([]error{err}, a.errs...)...)
-	}
-	a.failed(a.zero(), err, true)
+	t.failed(t.zero(), joined(append([]error{ErrTimeout}, t.errs...)), true)
 }
 
-// arm sets the timer that doubles attempt n.
-func (a *ask[Q, R]) arm(n int, c call[Q]) {
-	a.keep(n, running, a.l.Clock.AfterFunc(a.l.Hedge, func() { a.hedge(n, c) }))
+// arm sets the timer that doubles the attempt.
+func (t *attempt[Q, R]) arm() {
+	t.keep(t.n, running, t.l.Clock.AfterFunc(t.l.Hedge, t.hedge))
 }
 
 // hedge doubles an attempt that takes long, if there is a slot for it.
-func (a *ask[Q, R]) hedge(n int, c call[Q]) {
-	a.mu.Lock()
-	if a.phase != running || n != a.attempt {
-		a.mu.Unlock()
+func (t *attempt[Q, R]) hedge() {
+	t.mu.Lock()
+	if t.phase != running || t.n != t.ask.attempt {
+		t.mu.Unlock()
 		return
 	}
-	room := a.l.slots == nil || a.l.slots.spare()
+	room := t.l.slots == nil || t.l.slots.spare()
 	if room {
-		a.copies++
-		a.made++
+		t.copies++
+		t.made++
 	}
-	more := a.made < a.l.copies
-	a.mu.Unlock()
+	more := t.made < t.l.copies
+	t.mu.Unlock()
 	if room {
-		a.launch(n, c, true)
+		double := *t
+		double.copy = true
+		double.launch()
 	}
 	if more {
-		a.arm(n, c)
+		t.arm()
 	}
 }

@@ -213,5 +213,46 @@ func gaveUp(what error, r reason, last error) error {
 	return &ended{what: what.(*antiphon.Error), code: code, class: antiphon.ClassOf(last), why: append(r.errs(), last)}
 }
 
+// several are the errors of calls of which each may have done the work. They
+// are joined, but for the class: whether the work was done is as the least
+// certain of them says.
+type several []error
+
+func (s several) Error() string { return errors.Join(s...).Error() }
+
+func (s several) Unwrap() []error { return s }
+
+func (s several) AntiphonError() *antiphon.Error {
+	d := *antiphon.FromError(errors.Join(s...))
+	d.Class = antiphon.ClassNotAccepted
+	for _, err := range s {
+		switch class := antiphon.ClassOf(err); {
+		case class == antiphon.ClassUnknown, d.Class == antiphon.ClassNotAccepted:
+			d.Class = class
+		}
+	}
+	return &d
+}
+
+// joined makes one error of those, or nil of none.
+func joined(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return several(errs)
+}
+
+// withDoubt returns err, unless it says that nothing was done and before, of an
+// earlier attempt, does not: then that stays beside it.
+func withDoubt(err, before error) error {
+	if before == nil || antiphon.ClassOf(err) != antiphon.ClassNotAccepted || antiphon.ClassOf(before) == antiphon.ClassNotAccepted {
+		return err
+	}
+	return several{err, before}
+}
+
 // pending is the error of a waiter that gives up.
 func pending(ctx context.Context) error { return because(ErrPending, reasonOf(ctx)) }

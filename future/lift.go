@@ -54,7 +54,9 @@ func With[Q, R any](f Func[Q, R], p *Policy) Func[Q, R] {
 }
 
 // Block turns an Asker back into work: from the future into the present tense.
-// It waits as [Future.Await] does, so that it returns as soon as ctx is done.
+// It returns as soon as ctx is done, with an error of class unknown that is
+// ctx.Err() and the cause, and [ErrTimeout] at a deadline; if the outcome is
+// there by then, it returns that.
 func Block[Q, R any](a Asker[Q, R]) Func[Q, R] {
 	return func(ctx context.Context, q Q) (R, error) {
 		if a == nil {
@@ -66,8 +68,23 @@ func Block[Q, R any](a Asker[Q, R]) Func[Q, R] {
 			var zero R
 			return zero, errNilFuture
 		}
-		return f.Await(ctx)
+		_, _ = f.Await(ctx)
+		r, ok := f.Peek()
+		if !ok {
+			return r.Value, unwanted(ctx)
+		}
+		return r.Get()
 	}
+}
+
+// unwanted is the error of a call that ctx has ended before its answer came. It
+// is not ErrPending, for the caller of a function has no future to ask again.
+func unwanted(ctx context.Context) error {
+	r := reasonOf(ctx)
+	if r.err == context.DeadlineExceeded {
+		return because(ErrTimeout, r)
+	}
+	return because(errUnwanted, r)
 }
 
 // Call asks f once: it is Go for a function with an argument.

@@ -155,6 +155,7 @@ func (s *Scope) SetLimit(n int) {
 func (s *Scope) Cancel(err error) {
 	s.mu.Lock()
 	s.decide(err)
+	err = s.err // of several that fail at once the first
 	s.mu.Unlock()
 	s.cancel(err)
 	s.clear()
@@ -208,7 +209,8 @@ func (s *Scope) free() bool {
 }
 
 // fill hands out the free slots, first to members that want theirs back. It
-// appends what is to be started to ready.
+// appends what is to be started to ready; once the scope's context has ended,
+// that is nothing, and clear is on its way.
 func (s *Scope) fill(ready []starter) []starter {
 	for s.free() {
 		switch {
@@ -216,7 +218,7 @@ func (s *Scope) fill(ready []starter) []starter {
 			close(s.parked[0])
 			s.parked[0] = nil
 			s.parked = s.parked[1:]
-		case len(s.waiting) > 0:
+		case len(s.waiting) > 0 && s.Err() == nil:
 			ready = append(ready, s.waiting[0])
 			s.waiting[0] = nil
 			s.waiting = s.waiting[1:]
@@ -272,19 +274,35 @@ func (s *Scope) settle() {
 	}
 }
 
-// clear refuses what is waiting for a slot once the scope's context has ended.
+// clear refuses what is waiting for a slot once the scope's context has ended:
+// on a goroutine of its own, for what hangs on the futures of those is not to
+// delay or to end whoever cancels.
 func (s *Scope) clear() {
 	s.mu.Lock()
 	waiting := s.waiting
 	s.waiting = nil
 	s.mu.Unlock()
-	for _, t := range waiting {
-		s.refuse(t)
+	if len(waiting) > 0 {
+		go s.refuseAll(waiting)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.live -= len(waiting)
-	s.settle()
+}
+
+func (s *Scope) refuseAll(waiting []starter) {
+	var ended bool
+	defer func() {
+		if !ended { // a transform called runtime.Goexit: the others must not suffer
+			go s.refuseAll(waiting)
+		}
+	}()
+	for len(waiting) > 0 {
+		t := waiting[0]
+		waiting = waiting[1:]
+		func() {
+			defer s.part()
+			s.refuse(t)
+		}()
+	}
+	ended = true
 }
 
 func (s *Scope) wait(outer context.Context) {
@@ -298,10 +316,11 @@ func (s *Scope) wait(outer context.Context) {
 }
 
 // lend gives the slot of the member that ctx belongs to, if any, to another
-// member while its goroutine is parked. reclaim on the result gets it back.
+// member while its goroutine is parked. reclaim on the result gets it back. It
+// does so without a limit too, as one may be set meanwhile.
 func lend(ctx context.Context) *Scope {
 	s, _ := ctx.Value(memberKey{}).(*Scope)
-	if s == nil || s.limit.Load() == 0 {
+	if s == nil {
 		return nil
 	}
 	s.release(0)

@@ -3,7 +3,9 @@ package future_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -475,4 +477,156 @@ func TestHedgeThatNeverStarts(t *testing.T) {
 			t.Errorf("%v after %d calls", err, calls.Load())
 		}
 	})
+}
+
+// Of several that fail at once one is the first, for everybody.
+func TestScopeHasOneFirstFailure(t *testing.T) {
+	for range 2000 {
+		var cause error
+		err := future.Run(noContext, func(s *future.Scope) error {
+			var all sync.WaitGroup
+			for i := range 4 {
+				all.Go(func() { s.Cancel(fmt.Errorf("failure %d", i)) })
+			}
+			all.Wait()
+			cause = context.Cause(s)
+			return nil
+		})
+		if err == nil || err != cause {
+			t.Fatalf("Run returned %v, the cause is %v", err, cause)
+		}
+	}
+}
+
+// A member that ends because the scope has ended makes no room for others.
+func TestScopeStartsNothingOnceItHasEnded(t *testing.T) {
+	for i := range 500 {
+		bubble(t, func(t *testing.T) {
+			parent, cancel := context.WithCancelCause(context.Background())
+			err := future.Run(parent, func(s *future.Scope) error {
+				s.SetLimit(1)
+				future.Go(s, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil })
+				f := future.Go(s, func(ctx context.Context) (int, error) {
+					t.Errorf("round %d: called in a scope that has ended: %v", i, context.Cause(ctx))
+					return 0, nil
+				})
+				synctest.Wait()
+				cancel(errCause)
+				mustBe(t, f, 0, future.ErrNotStarted)
+				return nil
+			})
+			if !errors.Is(err, errCause) || !errors.Is(err, future.ErrNotStarted) {
+				t.Errorf("%v", err)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// A limit that is set while members are parked finds their slots free.
+func TestF9_LimitSetWhileMembersArePark(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got int
+		err := future.Run(t.Context(), func(s *future.Scope) (err error) {
+			gate := make(chan struct{})
+			f := future.Go(s, func(ctx context.Context) (int, error) {
+				return future.Go(ctx, func(ctx context.Context) (int, error) {
+					<-gate
+					return future.Call(ctx, fib, 5).Await(ctx)
+				}).Await(ctx)
+			})
+			synctest.Wait()
+			s.SetLimit(1)
+			close(gate)
+			ctx, cancel := context.WithTimeout(s, time.Hour)
+			defer cancel()
+			got, err = f.Await(ctx)
+			if err != nil {
+				s.SetLimit(0) // let them go
+			}
+			return err
+		})
+		if got != 5 || err != nil {
+			t.Errorf("%d, %v", got, err)
+		}
+	})
+}
+
+// A transform that ends its goroutine ends neither the scope's count nor the
+// others that are told.
+func TestF6_GoexitInATransformStrandsNoScope(t *testing.T) {
+	goexit := func(int) (int, error) { runtime.Goexit(); return 0, nil }
+	goexitErr := func(error) (int, error) { runtime.Goexit(); return 0, nil }
+	ended := func(t *testing.T, run func() error, want error) {
+		t.Helper()
+		done := future.Go(noContext, func(context.Context) (int, error) { return 0, run() })
+		time.Sleep(time.Hour)
+		r, ok := done.Peek()
+		if !ok {
+			t.Fatal("Run never returned")
+		}
+		if !errors.Is(r.Err, want) || want == nil && r.Err != nil {
+			t.Errorf("%v, want %v", r.Err, want)
+		}
+	}
+	value := func(ctx context.Context, d time.Duration) (int, error) { time.Sleep(d); return 1, nil }
+	plain := future.Lift(value, nil)
+	policed := future.Lift(value, &future.Policy{Attempts: 2, Limit: 1})
+	for name, ask := range map[string]future.Asker[time.Duration, int]{"plain": plain, "policed": policed} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ended(t, func() error {
+					return future.Run(noContext, func(s *future.Scope) error {
+						mapped := future.Map(ask(s, time.Second), goexit)
+						_, err := mapped.Await(noContext)
+						is(t, err, future.ErrGoexit)
+						return nil
+					})
+				}, nil)
+			})
+			bubble(t, func(t *testing.T) { // those that wait, when the scope is cancelled
+				ended(t, func() error {
+					return future.Run(noContext, func(s *future.Scope) error {
+						s.SetLimit(1)
+						running := ask(s, time.Second)
+						var fs []*future.Future[int]
+						for range 5 {
+							f := ask(s, time.Second)
+							fs = append(fs, f, future.Recover(f, goexitErr))
+						}
+						failing := future.Go(s, func(context.Context) (int, error) { t.Error("called"); return 0, nil })
+						synctest.Wait()
+						s.Cancel(errCause)
+						for _, f := range append(fs, failing, running) {
+							_, err := f.Await(noContext)
+							if f != running && !errors.Is(err, future.ErrNotStarted) && !errors.Is(err, future.ErrGoexit) {
+								t.Errorf("%v", err)
+							}
+						}
+						return nil
+					})
+				}, errCause)
+			})
+		})
+	}
+}
+
+// Also an ask that is refused at once counts as not started.
+func TestRunTellsOfAnAskThatWasRefusedAtOnce(t *testing.T) {
+	for name, ask := range map[string]future.Asker[int, int]{
+		"plain":  future.Lift(func(context.Context, int) (int, error) { return 1, nil }, nil),
+		"policy": future.Lift(func(context.Context, int) (int, error) { return 1, nil }, &future.Policy{Attempts: 2}),
+	} {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		cancel(errCause)
+		err := future.Run(ctx, func(s *future.Scope) error {
+			mustBe(t, ask(s, 1), 0, future.ErrNotStarted)
+			return nil
+		})
+		if !errors.Is(err, future.ErrNotStarted) || !errors.Is(err, errCause) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

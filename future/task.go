@@ -66,9 +66,9 @@ func (t *task[T]) finish(v T, err error) {
 	if err != nil {
 		s.Cancel(err)
 	}
+	defer s.leave() // also if a transform calls runtime.Goexit
 	t.f.settle(v, err)
 	t.f.seen() // by Run
-	s.leave()
 }
 
 // refuse settles the future of a task that is not to be started.
