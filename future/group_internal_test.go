@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 	"weak"
+
+	"github.com/antiphon-go/antiphon"
 )
 
 func (g *Group[K, T]) entries() int {
@@ -104,4 +106,44 @@ func TestGroupSettledFutureHoldsNothing(t *testing.T) {
 		runtime.KeepAlive(fs)
 		runtime.KeepAlive(&g)
 	})
+}
+
+// ending is a context that calls a function when it is first asked for Done.
+type ending struct {
+	context.Context
+	asked  *int
+	onDone func()
+}
+
+func (e ending) Done() <-chan struct{} {
+	if *e.asked++; *e.asked == 1 {
+		e.onDone()
+	}
+	return e.Context.Done()
+}
+
+// A context that ends while its owner comes aboard, so that its hook may run
+// before there is anything to take off, is not overlooked.
+func TestGroupContextThatEndsOnBoarding(t *testing.T) {
+	gate := make(chan struct{})
+	defer close(gate)
+	for key := range 200 {
+		var g Group[int, int]
+		ctx, cancel := context.WithCancel(context.Background())
+		f := g.Go(ending{ctx, new(int), func() {
+			cancel()
+			fl := g.flights[key]
+			fl.f.mu.Lock() // the hook and its owner meet here, in whatever order
+			go func() {
+				for range 20 {
+					runtime.Gosched()
+				}
+				fl.f.mu.Unlock()
+			}()
+		}}, key, func(context.Context) (int, error) { <-gate; return 0, nil })
+		_, err := f.Await(context.Background())
+		if antiphon.CodeOf(err) != antiphon.CodeCanceled {
+			t.Fatalf("%v", err)
+		}
+	}
 }

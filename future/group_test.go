@@ -454,3 +454,31 @@ func TestGroupCallerWhoCannotGiveUp(t *testing.T) {
 		mustBe(t, stays, 7, nil)
 	})
 }
+
+// Who asks after the flight has ended starts another, and be it at the very
+// moment at which the outcome is known; its context has ended by then.
+func TestGroupRemembersNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var g future.Group[int, int]
+		calls := 0
+		var ended <-chan struct{}
+		fn := func(ctx context.Context) (int, error) {
+			calls++
+			ended = ctx.Done()
+			return calls, nil
+		}
+		for want := 1; want < 10; want += 2 {
+			f := g.Go(t.Context(), 1, func(ctx context.Context) (int, error) { time.Sleep(time.Second); return fn(ctx) })
+			next := future.Then(f, func(int) *future.Future[int] { // runs as the flight's caller is told
+				select {
+				case <-ended:
+				default:
+					t.Error("its context has not ended")
+				}
+				return g.Go(context.Background(), 1, fn)
+			})
+			mustBe(t, f, want, nil)
+			mustBe(t, next, want+1, nil)
+		}
+	})
+}

@@ -296,3 +296,24 @@ func TestLazyUnderFire(t *testing.T) {
 		})
 	}
 }
+
+// Who looked just before the value came makes no other.
+func TestLazyMakesOnceUnderARush(t *testing.T) {
+	for range 1000 {
+		bubble(t, func(t *testing.T) {
+			var made atomic.Int64
+			l := future.Lazy[int64]{New: func(context.Context) (int64, error) { return made.Add(1), nil }}
+			for range 20 {
+				go func() {
+					if v, err := l.Get(t.Context()); v != 1 || err != nil {
+						t.Errorf("%d, %v", v, err)
+					}
+				}()
+			}
+			synctest.Wait()
+			if made.Load() != 1 {
+				t.Fatalf("%d made", made.Load())
+			}
+		})
+	}
+}

@@ -457,6 +457,36 @@ func TestParallelSeqWhenTheContextEnds(t *testing.T) {
 	}
 }
 
+// Once ctx has ended, what qs comes up with is not asked for, although the loop
+// has not noticed yet.
+func TestParallelSeqMakesNoCallsAfterTheEnd(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		qs := func(yield func(int) bool) {
+			if !yield(0) {
+				t.Error("left too early")
+			}
+			time.Sleep(time.Second)
+			if yield(1) {
+				t.Error("asked for more")
+			}
+		}
+		for r, err := range future.ParallelSeq(ctx, 4, qs, func(_ context.Context, q int) (int, error) {
+			if q > 0 {
+				t.Error("called after the end")
+			}
+			return q, nil
+		}) {
+			cancel()
+			time.Sleep(time.Minute)
+			if r != 0 || err != nil && !errors.Is(err, future.ErrNotStarted) {
+				t.Errorf("%d, %v", r, err)
+			}
+		}
+	})
+}
+
 // What is ready is yielded though the next question has not come yet.
 func TestParallelSeqOfALiveSource(t *testing.T) {
 	bubble(t, func(t *testing.T) {
