@@ -304,7 +304,7 @@ func TestParallelSeq(t *testing.T) {
 				qs := func(yield func(int) bool) {
 					for i := range 50 {
 						pulled.Add(1)
-						time.Sleep(1) // who is to run at this instant has run now
+						time.Sleep(time.Nanosecond) // who is to run at this instant has run now
 						if ahead := pulled.Load() - yielded.Load(); int(ahead) > n {
 							t.Errorf("n is %d: %d pulled and not yielded", n, ahead)
 						}
@@ -317,7 +317,7 @@ func TestParallelSeq(t *testing.T) {
 				f := func(_ context.Context, q int) (int, error) {
 					defer inside.enter()()
 					made.Add(1)
-					time.Sleep(1)
+					time.Sleep(time.Nanosecond)
 					if ahead := made.Load() - yielded.Load(); int(ahead) > n {
 						t.Errorf("n is %d: %d calls made and not yielded", n, ahead)
 					}
