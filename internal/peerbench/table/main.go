@@ -1,11 +1,14 @@
-// Table reads the output of go test -bench -count N from standard input, and
-// prints a Markdown table of it: the median of each row, as a ratio to the first
-// row of its benchmark, and its allocations.
+// Table reads the output of go test -bench from standard input, and prints a
+// Markdown table of it: for each row the median of its runs, as a ratio to the
+// first row of its benchmark, and its allocations. What is weighed instead of
+// timed is shown in bytes. The arguments are the command that was run, which is
+// printed below the table, with what it ran on.
 package main
 
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"regexp"
@@ -15,57 +18,139 @@ import (
 	"strings"
 )
 
-var line = regexp.MustCompile(`^Benchmark(\w+)/(\S+?)(?:-(\d+))?\s+\d+\s+([\d.]+) ns/op(?:.*?(\d+) allocs/op)?`)
-
-type row struct {
-	bench, name string
-	ns          []float64
-	allocs      []int
-}
-
 func main() {
 	log.SetFlags(0)
-	var rows []*row
-	cores := "1"
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		m := line.FindStringSubmatch(in.Text())
+	log.SetPrefix("table: ")
+	runs, err := read(os.Stdin)
+	if err != nil {
+		log.Fatal(err)
+	}
+	runs.print(os.Stdout, strings.Join(os.Args[1:], " "))
+}
+
+type runs struct {
+	rows       []*row
+	cpu, cores string
+}
+
+// A row is one benchmark with what was measured in each of its runs, by unit.
+type row struct {
+	bench, name string
+	measured    map[string][]float64
+}
+
+// BenchmarkAll100/antiphon-2   10000   123.4 ns/op   56 B/op   7 allocs/op
+var line = regexp.MustCompile(`^Benchmark(\w+)/(\S+?)(?:-(\d+))?\s+\d+\s+(.+)$`)
+
+func read(in io.Reader) (*runs, error) {
+	rs := &runs{cores: "1"}
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		text := lines.Text()
+		if cpu, ok := strings.CutPrefix(text, "cpu: "); ok {
+			rs.cpu = cpu
+		}
+		if strings.HasPrefix(text, "FAIL") || strings.HasPrefix(text, "--- FAIL") {
+			return nil, fmt.Errorf("the benchmarks have failed: %s", text)
+		}
+		m := line.FindStringSubmatch(text)
 		if m == nil {
 			continue
 		}
 		if m[3] != "" {
-			cores = m[3]
+			rs.cores = m[3]
 		}
-		i := slices.IndexFunc(rows, func(r *row) bool { return r.bench == m[1] && r.name == m[2] })
-		if i < 0 {
-			i = len(rows)
-			rows = append(rows, &row{bench: m[1], name: m[2]})
+		if err := rs.row(m[1], strings.ReplaceAll(m[2], "_", " ")).add(strings.Fields(m[4])); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
 		}
-		ns, err := strconv.ParseFloat(m[4], 64)
-		if err != nil {
-			log.Fatal(err)
-		}
-		allocs, _ := strconv.Atoi(m[5])
-		rows[i].ns = append(rows[i].ns, ns)
-		rows[i].allocs = append(rows[i].allocs, allocs)
 	}
-	if len(rows) == 0 {
-		log.Fatal("table: no benchmark lines on standard input")
+	if lines.Err() == nil && len(rs.rows) == 0 {
+		return nil, fmt.Errorf("no benchmark lines on standard input")
 	}
-	fmt.Printf("| benchmark | what | ratio | ns/op | allocs/op |\n|---|---|---:|---:|---:|\n")
-	var base float64
-	last := ""
-	for _, r := range rows {
-		ns := median(r.ns)
-		name := ""
-		if r.bench != last {
-			base, last, name = ns, r.bench, r.bench
-		}
-		fmt.Printf("| %s | %s | %.2f | %.4g | %d |\n", name, strings.ReplaceAll(r.name, "_", " "), ns/base, ns, median(r.allocs))
-	}
-	fmt.Printf("\nMedians of %d runs with %s on %s/%s, %s cores.\n", len(rows[0].ns), runtime.Version(), runtime.GOOS, runtime.GOARCH, cores)
+	return rs, lines.Err()
 }
 
-func median[T float64 | int](xs []T) T {
-	slices.Sort(xs)
-	return xs[len(xs)/2]
+func (rs *runs) row(bench, name string) *row {
+	i := slices.IndexFunc(rs.rows, func(r *row) bool { return r.bench == bench && r.name == name })
+	if i < 0 {
+		i = len(rs.rows)
+		rs.rows = append(rs.rows, &row{bench, name, make(map[string][]float64)})
+	}
+	return rs.rows[i]
+}
+
+// add adds pairs of value and unit.
+func (r *row) add(fields []string) error {
+	for i := 0; i+1 < len(fields); i += 2 {
+		v, err := strconv.ParseFloat(fields[i], 64)
+		if err != nil {
+			return err
+		}
+		r.measured[fields[i+1]] = append(r.measured[fields[i+1]], v)
+	}
+	return nil
+}
+
+func (r *row) median(unit string) (v float64, ok bool) {
+	vs := slices.Sorted(slices.Values(r.measured[unit]))
+	n := len(vs)
+	if n == 0 {
+		return 0, false
+	}
+	return (vs[(n-1)/2] + vs[n/2]) / 2, true
+}
+
+func (rs *runs) print(out io.Writer, command string) {
+	fmt.Fprintf(out, "| benchmark | what | ratio | measured | allocs/op |\n|---|---|---:|---:|---:|\n")
+	var base float64
+	last := ""
+	for _, r := range rs.rows {
+		v, unit, allocs := 0.0, "", ""
+		if ns, ok := r.median("ns/op"); ok {
+			v, unit = ns, "ns"
+			if n, ok := r.median("allocs/op"); ok {
+				allocs = fmt.Sprintf("%.0f", n)
+			}
+		} else if bytes, ok := r.median("B/each"); ok {
+			v, unit = bytes, "B"
+		}
+		bench := ""
+		if r.bench != last {
+			base, last, bench = v, r.bench, r.bench
+		}
+		fmt.Fprintf(out, "| %s | %s | %.2f | %s %s | %s |\n", bench, r.name, v/base, digits(v), unit, allocs)
+	}
+	fmt.Fprintf(out, "\nMedians of %d runs, %s on %s/%s, %s cores", rs.count(), runtime.Version(), runtime.GOOS, runtime.GOARCH, rs.cores)
+	if rs.cpu != "" {
+		fmt.Fprintf(out, " of %s", rs.cpu)
+	}
+	if command != "" {
+		fmt.Fprintf(out, ": `%s`", command)
+	}
+	fmt.Fprintln(out)
+}
+
+// count is how many runs the row with the fewest has.
+func (rs *runs) count() int {
+	n := 0
+	for i, r := range rs.rows {
+		for _, vs := range r.measured {
+			if i == 0 || len(vs) < n {
+				n = len(vs)
+			}
+			break
+		}
+	}
+	return n
+}
+
+// digits shows three significant ones.
+func digits(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
 }

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Runs the benchmarks and prints their table; what they printed stays in
+# bench.out. Arguments are further ones of go test, such as -benchtime 2s.
+set -euf # the words of a pattern are no file names
+cd "$(dirname "$0")"
+export GOWORK=off
+run="go test -run ^$ -bench ${BENCH:-.} -count ${COUNT:-6}${*:+ $*}"
+# shellcheck disable=SC2086
+$run >bench.out || { cat bench.out >&2; exit 1; }
+go run ./table "$run" <bench.out
