@@ -8,8 +8,8 @@ import (
 // Hedge calls fn, and again whenever another after has passed without a value,
 // until n calls have been made. The first value wins; the context of the others
 // is then cancelled with [ErrLost] as the cause, and they are not waited for.
-// If all calls fail, their errors are joined. A call that fails is not replaced
-// before its time: Hedge is against slowness, [Policy] against failure.
+// A call that fails is not replaced: Hedge is against slowness, [Policy] against
+// failure. When none is under way any more, their errors are joined.
 //
 // It fails, with code invalid_argument, unless after is positive and n at least
 // 1. The calls are otherwise those of Lift, also in a [Scope].
