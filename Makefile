@@ -23,7 +23,7 @@ bench: ## the core's benchmarks, for reading
 	go test -run '^$$' -bench . ./...
 
 benchtable: ## the table of docs/benchmarks.md, beside other libraries
-	cd internal/peerbench && GOWORK=off go test -run '^$$' -bench . -count 6 >bench.out && GOWORK=off go run ./table <bench.out
+	@internal/peerbench/table.sh
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	.ci/run fuzz

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,10 +32,13 @@ func TestHedgeMakesItsCopiesInTime(t *testing.T) {
 			return 0, ctx.Err()
 		})
 		time.Sleep(time.Minute)
-		if len(calls) != 4 {
-			t.Fatalf("%d calls", len(calls))
+		mu.Lock()
+		made := slices.Clone(calls)
+		mu.Unlock()
+		if len(made) != 4 {
+			t.Fatalf("%d calls", len(made))
 		}
-		for i, c := range calls {
+		for i, c := range made {
 			if c != time.Duration(i)*time.Second {
 				t.Errorf("call %d after %v", i+1, c)
 			}
@@ -45,6 +49,8 @@ func TestHedgeMakesItsCopiesInTime(t *testing.T) {
 		cancel(errCause) // reaches all copies
 		_, err := f.Await(noContext)
 		is(t, err, context.Canceled)
+		mu.Lock()
+		defer mu.Unlock()
 		if n := len(calls); n != 4 {
 			t.Errorf("%d calls", n)
 		}
