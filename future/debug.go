@@ -70,29 +70,29 @@ func (r *record[T]) settled(any) (*link, any) {
 	return nil, nil
 }
 
-// settledWhileDebugging leaves an unseen mark on a future that was rejected
-// while nobody waited for it, and a mark that leads to its view on a promise.
-// The caller holds the lock.
-func (f *Future[T]) settledWhileDebugging(ring *link) {
+// markWhileDebugging returns the mark with which f settles: an unseen mark if it
+// was rejected while nobody waited for it, and on a promise one that leads to its
+// view. The caller holds the lock, and stores the mark: head must not be settled
+// meanwhile, for whoever sees that without the lock leaves no note.
+func (f *Future[T]) markWhileDebugging(ring *link) *link {
 	if ring == nil {
-		return
+		return &settled
 	}
 	if v, ok := ring.c.(*view[T]); ok {
 		v.mark.c = v
-		f.head.Store(&v.mark)
-		return
+		return &v.mark
 	}
 	waitedFor := f.done != nil || f.park != nil && f.park.used
 	if f.err == nil || waitedFor || ring.next != ring {
-		return
+		return &settled
 	}
 	r, ok := ring.c.(*record[T])
 	if !ok {
-		return
+		return &settled
 	}
 	r.mark.c = r
-	f.head.Store(&r.mark)
 	runtime.AddCleanup(f, warnUnseen, unseen{f.err, r.looked, r.stack})
+	return &r.mark
 }
 
 type unseen struct {

@@ -126,14 +126,17 @@ func TestDebugUnseenFailures(t *testing.T) {
 		slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
 		fail := func(text string, look func(*future.Future[int])) {
 			f := future.Go(context.Background(), func(context.Context) (int, error) { return 0, errors.New(text) })
-			for _, ok := f.Peek(); text == "peeked at" && !ok; _, ok = f.Peek() {
-				runtime.Gosched()
-			}
 			look(f)
 		}
 		background := context.Background()
 		fail("nobody looked", func(*future.Future[int]) {})
-		fail("peeked at", func(*future.Future[int]) {})
+		for range 100 { // also at the moment of settling
+			fail("peeked at", func(f *future.Future[int]) {
+				for _, ok := f.Peek(); !ok; _, ok = f.Peek() {
+					runtime.Gosched()
+				}
+			})
+		}
 		fail("awaited", func(f *future.Future[int]) { _, _ = f.Await(background) })
 		fail("mapped", func(f *future.Future[int]) {
 			_, _ = future.Map(f, func(i int) (int, error) { return i, nil }).Await(background)

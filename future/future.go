@@ -208,11 +208,12 @@ func (f *Future[T]) publish(v T, err error) (ring *link, won bool) {
 		return nil, false
 	}
 	f.val, f.err = v, err
-	f.head.Store(&settled)
-	done, park := f.done, f.park
+	mark := &settled
 	if debugging.pending {
-		f.settledWhileDebugging(ring)
+		mark = f.markWhileDebugging(ring)
 	}
+	f.head.Store(mark)
+	done, park := f.done, f.park
 	f.park = nil
 	f.mu.Unlock()
 	if done != nil {
