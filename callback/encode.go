@@ -1,0 +1,131 @@
+package callback
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// Bytes is the codec of those who encode for themselves: it passes []byte and
+// string as they are, and refuses everything else with code invalid_argument.
+//
+// Ownership: what is marshalled belongs to the message from then on, and what is
+// unmarshalled to the reader.
+type Bytes struct{}
+
+// ContentType returns "application/octet-stream".
+func (Bytes) ContentType() string { return "application/octet-stream" }
+
+// Marshal returns v itself.
+func (Bytes) Marshal(v any) ([]byte, error) {
+	switch v := v.(type) {
+	case []byte:
+		return v, nil
+	case string:
+		return []byte(v), nil
+	case struct{}:
+		return nil, nil
+	}
+	return nil, misuse("bytes", fmt.Sprintf("the codec Bytes takes []byte and string, not %T", v))
+}
+
+// Unmarshal stores data itself in v.
+func (Bytes) Unmarshal(data []byte, v any) error {
+	switch v := v.(type) {
+	case *[]byte:
+		*v = data
+		return nil
+	case *string:
+		*v = string(data)
+		return nil
+	case *struct{}:
+		return nil
+	}
+	return misuse("bytes", fmt.Sprintf("the codec Bytes gives []byte and string, not %T", v))
+}
+
+// marshal encodes v; a codec that panics has failed.
+func marshal(c antiphon.Codec, v any) (body []byte, err error) {
+	if _, none := v.(struct{}); none {
+		return nil, nil
+	}
+	defer recovered(&err)
+	return c.Marshal(v)
+}
+
+// unmarshal decodes a value; nothing is the zero value.
+func unmarshal[T any](c antiphon.Codec, body []byte) (v T, err error) {
+	if len(body) == 0 {
+		if _, bytes := c.(Bytes); !bytes {
+			return v, nil
+		}
+	}
+	defer recovered(&err)
+	err = c.Unmarshal(body, &v)
+	return v, err
+}
+
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &antiphon.Error{
+			Code:      antiphon.CodeInternal,
+			Reason:    "callback.codec_panic",
+			Message:   "callback: the codec panicked",
+			Permanent: true,
+		}
+	}
+}
+
+// A report is progress as it travels: always JSON, data as the codec of the
+// answerer wrote it if that is JSON, else base64.
+type report struct {
+	Percent float64         `json:"percent"`
+	Message string          `json:"message,omitempty"`
+	Data    json.RawMessage `json:"data,omitempty"`
+	Bytes   []byte          `json:"bytes,omitempty"`
+}
+
+// maxReport is how many bytes progress may have.
+const maxReport = 64 << 10
+
+func makeReport(c antiphon.Codec, pr antiphon.Progress) ([]byte, error) {
+	r := report{Percent: pr.Percent, Message: pr.Message}
+	if pr.Data != nil {
+		data, err := marshal(c, pr.Data)
+		if err != nil {
+			return nil, err
+		}
+		if c.ContentType() == "application/json" {
+			r.Data = data
+		} else {
+			r.Bytes = data
+		}
+	}
+	body, err := json.Marshal(r)
+	if err == nil && len(body) > maxReport {
+		err = antiphon.ErrTooLarge
+	}
+	return body, err
+}
+
+func parseProgress(body []byte) (r report, err error) {
+	if len(body) > 0 {
+		err = antiphon.JSON{MaxSize: maxReport}.Unmarshal(body, &r)
+	}
+	return r, err
+}
+
+// tell reports to the asker's context.
+func (r *report) tell(ctx context.Context) {
+	defer func() { _ = recover() }() // what listens is the asker's, the goroutine ours
+	var data any
+	switch {
+	case r.Data != nil:
+		data = []byte(r.Data)
+	case r.Bytes != nil:
+		data = r.Bytes
+	}
+	antiphon.Report(ctx, r.Percent, r.Message, data)
+}

@@ -1,0 +1,93 @@
+package callback
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+)
+
+// An ID names one expectation and its answer: 128 bits, of which 96 are random
+// (crypto/rand) and the others say where the expectation is kept. Whoever knows
+// an ID can answer it; nobody can guess one, and none is used twice. As text it
+// is 22 characters of unpadded base64url (RFC 4648, section 5).
+//
+// Zero value: names nothing.
+type ID [16]byte
+
+const idText = 22
+
+// String returns the text form.
+func (id ID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// IsZero reports whether id names nothing.
+func (id ID) IsZero() bool { return id == ID{} }
+
+// ParseID reads the text form. It fails with code invalid_argument.
+func ParseID(s string) (ID, error) {
+	var id ID
+	err := id.UnmarshalText([]byte(s))
+	return id, err
+}
+
+// MarshalText writes the text form. It never fails.
+func (id ID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
+
+// AppendText appends the text form. It never fails.
+func (id ID) AppendText(b []byte) ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(b, id[:]), nil
+}
+
+// UnmarshalText reads the text form, and only that: no padding, no other length,
+// no spare bits. It fails with code invalid_argument.
+func (id *ID) UnmarshalText(text []byte) error {
+	var buf [18]byte // what 22 characters may decode to, and to spare
+	if len(text) != idText {
+		return errBadID
+	}
+	n, err := base64.RawURLEncoding.Strict().Decode(buf[:], text)
+	if err != nil || n != len(id) {
+		return errBadID
+	}
+	copy(id[:], buf[:])
+	return nil
+}
+
+var errBadID = misuse("bad_id", "an id has 22 characters of base64url")
+
+// A nonce is the random part of an id.
+type nonce struct {
+	lo uint64
+	hi uint32
+}
+
+func makeID(n nonce, ref uint32) (id ID) {
+	binary.BigEndian.PutUint64(id[0:], n.lo)
+	binary.BigEndian.PutUint32(id[8:], n.hi)
+	binary.BigEndian.PutUint32(id[12:], ref)
+	return id
+}
+
+func (id *ID) parts() (nonce, uint32) {
+	return nonce{binary.BigEndian.Uint64(id[0:]), binary.BigEndian.Uint32(id[8:])}, binary.BigEndian.Uint32(id[12:])
+}
+
+// is compares in constant time.
+func (n nonce) is(o nonce) bool { return (n.lo^o.lo)|uint64(n.hi^o.hi) == 0 }
+
+// nonces are random numbers drawn ahead: one at a time costs ten times as much.
+type nonces struct {
+	buf [96 * 12]byte
+	at  int // how much of buf is used; its zero value means none was drawn
+}
+
+func (s *nonces) next() nonce {
+	if s.at == 0 || s.at == len(s.buf) {
+		_, _ = rand.Read(s.buf[:]) // never fails
+		s.at = 0
+	}
+	b := s.buf[s.at : s.at+12]
+	s.at += 12
+	n := nonce{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:])}
+	clear(b)
+	return n
+}

@@ -1,0 +1,182 @@
+package callback
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// read hands out what comes to in until that closes: to the asks and the work if it
+// is our own inbox, else to s. It never runs work and never waits for anything but
+// the inbox.
+func (p *Peer) read(r *running, in Inbox, s *service) {
+	defer p.inners.Done()
+	defer func() { _ = in.Close() }()
+	for {
+		d, err := in.Receive(r.ctx)
+		switch {
+		case err == nil:
+			p.dispatch(d, s)
+		case errors.Is(err, ErrMalformed):
+			p.observe(antiphon.Event{Name: "callback.malformed", Err: err})
+		case errors.Is(err, ErrDisconnected):
+			p.disconnected(err)
+		case s != nil && errors.Is(err, ErrClosed):
+			return // it is drained
+		default:
+			if errors.Is(err, ErrClosed) {
+				err = ErrDisconnected // by the other end: if it is ours, nobody reads this
+			}
+			select {
+			case r.errs <- err:
+			default:
+			}
+			return
+		}
+	}
+}
+
+func (p *Peer) dispatch(d Delivery, s *service) {
+	m := d.Message
+	if p.opts.Heartbeat > 0 {
+		p.heard.Store(p.table.now())
+	}
+	if len(m.Body) > p.maxBody && m.Kind != Request && m.Kind != Reply {
+		p.observe(antiphon.Event{Name: "callback.malformed", Kind: m.To, ID: idString(m.ID), Err: antiphon.ErrTooLarge})
+		return
+	}
+	switch m.Kind {
+	case Request, Event:
+		if s == nil {
+			s = p.served(m.To)
+		}
+		p.jobs.accept(d, s)
+		return
+	case Reply, Part, Progress:
+		if s != nil {
+			break // an answer belongs into the inbox that it was asked for
+		}
+		p.answered(m)
+		return
+	case Cancel:
+		p.jobs.cancelled(keyOf(m))
+		return
+	case Credit:
+		p.jobs.credited(keyOf(m), m.Seq)
+		return
+	case Ping:
+		_ = p.out.post(&outgoing{m: &Message{Kind: Pong, To: m.ReplyTo}})
+		return
+	case Pong:
+		return
+	}
+	p.observe(antiphon.Event{Name: "callback.malformed", Kind: m.Kind.String(), ID: idString(m.ID), Err: ErrMalformed})
+}
+
+// answered settles the ask that m is for, or tells it more.
+func (p *Peer) answered(m *Message) {
+	var e entry
+	var err error
+	if m.Kind == Reply {
+		e, err = p.table.remove(m.ID, answered)
+	} else {
+		e, err = p.table.get(m.ID)
+	}
+	if err != nil {
+		p.observe(antiphon.Event{Name: orphanEvent(err), Kind: m.Kind.String(), ID: m.ID.String(), Err: err})
+		return
+	}
+	a := e.(asked)
+	if m.Kind == Reply {
+		a.core().drop()
+		if len(m.Body) > p.maxBody {
+			a.settle(because(ErrMalformed, antiphon.ClassFailed, antiphon.ErrTooLarge))
+			return
+		}
+	}
+	a.receive(m)
+}
+
+// disconnected fails the asks that went over the connection that broke, but for
+// those that will be asked again.
+func (p *Peer) disconnected(why error) {
+	p.observe(antiphon.Event{Name: "callback.disconnected", Err: why})
+	epoch := p.epoch.Add(1)
+	if p.caps.RepliesSurvive {
+		return
+	}
+	hit := p.table.all(func(e entry) bool {
+		c := e.(asked).core()
+		sent := c.sent.Load()
+		again := c.more != nil && c.more.m != nil && c.more.sent < c.dial.opts.Attempts
+		return sent != 0 && sent != lost && sent <= epoch && !again
+	})
+	for _, e := range hit {
+		if _, err := p.table.remove(e.id, gone); err == nil {
+			a := e.entry.(asked)
+			a.core().drop()
+			a.settle(because(ErrDisconnected, unknown, why))
+		}
+	}
+	if p.caps.PointToPoint {
+		p.jobs.cancel(because(ErrDisconnected, unknown, why)) // nobody waits for them
+	}
+}
+
+// beat asks for signs of life, and gives the connection up if there are none.
+func (p *Peer) beat(r *running) {
+	p.heard.Store(p.table.now())
+	asked := false
+	p.inners.Add(1)
+	go func() {
+		defer p.inners.Done()
+		every := p.opts.Heartbeat
+		tick := p.clock.Timer(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-r.ctx.Done():
+				return
+			case <-tick.C:
+			}
+			silent := time.Duration(p.table.now() - p.heard.Load())
+			switch {
+			case silent < every:
+				asked = false
+				tick.Reset(every - silent)
+			case !asked:
+				asked = true
+				_ = p.out.post(&outgoing{m: &Message{Kind: Ping}})
+				tick.Reset(every)
+			default:
+				asked = false
+				p.dead(r)
+				tick.Reset(every)
+			}
+		}
+	}()
+}
+
+var errSilent = antiphon.Errorf(antiphon.CodeUnavailable, "the other end is silent: %w", context.DeadlineExceeded)
+
+func (p *Peer) dead(r *running) {
+	err := because(ErrDisconnected, unknown, errSilent)
+	if t, ok := p.transport.(Reconnector); ok {
+		t.Reconnect(err)
+		p.heard.Store(p.table.now())
+		return
+	}
+	select {
+	case r.errs <- err:
+	default:
+	}
+}
+
+func idString(id ID) string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.String()
+}
