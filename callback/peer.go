@@ -222,9 +222,7 @@ func (p *Peer) Pending() int { return int(p.table.count.Load()) }
 type running struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	own    Inbox
 	others map[*service]Inbox
-	errs   chan error // why a reader ended, if it was not told to
 }
 
 // Run receives until ctx ends or the peer is closed, and closes it in the end. It
@@ -241,25 +239,17 @@ func (p *Peer) Run(ctx context.Context) error {
 		_ = p.Close()
 		return err
 	}
-	r := &running{others: map[*service]Inbox{}, errs: make(chan error, 1)}
+	r := &running{others: map[*service]Inbox{}}
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	own, err := p.begin(r)
-	if err != nil {
-		return err
+	if err == nil && own != nil {
+		err = p.read(r, own, nil)
 	}
-	if own == nil {
-		return nil // closed before
-	}
-	if p.opts.Heartbeat > 0 && p.caps.PointToPoint {
-		p.beat(r)
-	}
-	select {
-	case err = <-r.errs:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-p.closed:
+	if p.ended() {
 		err = nil
+	} else if cause := context.Cause(r.ctx); cause != nil {
+		err = cause
 	}
 	p.end(err)
 	r.cancel(ErrClosed)
@@ -267,7 +257,7 @@ func (p *Peer) Run(ctx context.Context) error {
 	return err
 }
 
-// begin opens the inboxes and starts their readers.
+// begin opens the inboxes and starts the readers of all but our own.
 func (p *Peer) begin(r *running) (Inbox, error) {
 	p.mu.Lock()
 	switch p.state {
@@ -289,23 +279,20 @@ func (p *Peer) begin(r *running) (Inbox, error) {
 	p.mu.Unlock()
 	own, err := p.transport.Listen(r.ctx, "")
 	if err != nil {
-		p.end(err)
 		return nil, fmt.Errorf("callback: opening the inbox: %w", err)
 	}
 	addr := own.Addr()
 	p.inbox.Store(&addr)
-	r.own = own
-	p.inners.Add(1)
-	go p.read(r, own, nil)
 	for _, s := range todo {
 		if err := p.open(r, s); err != nil {
-			p.end(err)
-			r.cancel(err)
-			p.inners.Wait()
+			_ = own.Close()
 			return nil, err
 		}
 	}
 	p.out.release()
+	if p.opts.Heartbeat > 0 && p.caps.PointToPoint {
+		p.beat(r)
+	}
 	return own, nil
 }
 
@@ -337,8 +324,19 @@ func (p *Peer) open(r *running, s *service) error {
 	r.others[s] = in
 	p.inners.Add(1)
 	p.mu.Unlock()
-	go p.read(r, in, s)
+	go func() {
+		defer p.inners.Done()
+		if err := p.read(r, in, s); err != nil {
+			r.cancel(err)
+		}
+	}()
 	return nil
+}
+
+func (p *Peer) ended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state == down
 }
 
 // Close ends the peer at once: asks fail with an error of class unknown that is
@@ -359,7 +357,11 @@ func (p *Peer) end(why error) {
 	}
 	p.state = down
 	close(p.closed)
+	r := p.run
 	p.mu.Unlock()
+	if r != nil {
+		r.cancel(ErrClosed)
+	}
 	p.die(because(ErrClosed, notAccepted, why))
 	p.out.close()
 	p.jobs.cancel(because(ErrClosed, unknown, why))

@@ -10,9 +10,8 @@ import (
 
 // read hands out what comes to in until that closes: to the asks and the work if it
 // is our own inbox, else to s. It never runs work and never waits for anything but
-// the inbox.
-func (p *Peer) read(r *running, in Inbox, s *service) {
-	defer p.inners.Done()
+// the inbox. It returns nil if in is one of s and was drained.
+func (p *Peer) read(r *running, in Inbox, s *service) error {
 	defer func() { _ = in.Close() }()
 	for {
 		d, err := in.Receive(r.ctx)
@@ -24,16 +23,11 @@ func (p *Peer) read(r *running, in Inbox, s *service) {
 		case errors.Is(err, ErrDisconnected):
 			p.disconnected(err)
 		case s != nil && errors.Is(err, ErrClosed):
-			return // it is drained
+			return nil
+		case errors.Is(err, ErrClosed):
+			return ErrDisconnected // by the other end: if it is ours, nobody looks at this
 		default:
-			if errors.Is(err, ErrClosed) {
-				err = ErrDisconnected // by the other end: if it is ours, nobody reads this
-			}
-			select {
-			case r.errs <- err:
-			default:
-			}
-			return
+			return err
 		}
 	}
 }
@@ -168,10 +162,7 @@ func (p *Peer) dead(r *running) {
 		p.heard.Store(p.table.now())
 		return
 	}
-	select {
-	case r.errs <- err:
-	default:
-	}
+	r.cancel(err)
 }
 
 func idString(id ID) string {

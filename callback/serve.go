@@ -123,10 +123,7 @@ func (p *Peer) serve(name string, o *ServeOptions, streams bool, work func(*job,
 	p.mu.Unlock()
 	if state == up {
 		if err := p.open(r, s); err != nil {
-			select {
-			case r.errs <- err:
-			default:
-			}
+			r.cancel(err)
 		}
 	}
 }

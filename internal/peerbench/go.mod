@@ -10,7 +10,7 @@ require (
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/samber/mo v1.16.0
 	github.com/sourcegraph/conc v0.3.0
-	golang.org/x/sync v0.24.0
+	golang.org/x/sync v0.25.0
 )
 
 require (
