@@ -116,7 +116,7 @@ func notStarted(ctx context.Context, scope *Scope) error {
 	}
 	err := because(ErrNotStarted, r)
 	if scope != nil {
-		scope.Cancel(err)
+		scope.failed(ctx, err)
 	}
 	return err
 }
@@ -312,7 +312,7 @@ func (a *ask[Q, R]) end(v R, err error) {
 		return
 	}
 	a.phase = over
-	cancel, watch, scope := a.release(), a.watch, a.call.scope
+	cancel, watch, scope, ctx := a.release(), a.watch, a.call.scope, a.call.ctx
 	a.watch, a.errs, a.last, a.call = nil, nil, nil, call[Q, R]{}
 	if a.l.slots != nil {
 		a.l.slots.leave(&a.turn)
@@ -327,7 +327,7 @@ func (a *ask[Q, R]) end(v R, err error) {
 		return
 	}
 	if err != nil {
-		scope.Cancel(err)
+		scope.failed(ctx, err)
 	}
 	defer scope.part() // also if a transform calls runtime.Goexit
 	a.f.settle(v, err)

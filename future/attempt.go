@@ -114,6 +114,7 @@ func (t *attempt[Q, R]) refused(err error) {
 // returned is told how the call ended. It counts only while its attempt is
 // undecided, and a failure only if it is the last copy.
 func (t *attempt[Q, R]) returned(v R, err error) {
+	err = interrupted(t.asker, err)
 	t.giveSlot()
 	late := err != nil && t.timeUp()
 	t.mu.Lock()

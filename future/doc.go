@@ -64,7 +64,8 @@
 //     future that calls them.
 //   - F8 All, Any and Race leave no goroutine and retain no loser.
 //   - F9 Run returns only after everything started in its scope has ended;
-//     nesting never deadlocks.
+//     nesting never deadlocks, as long as members wait with the context that they
+//     were given.
 //
 // A nil context counts as context.Background() everywhere. A nil function, or a
 // nil future among the arguments, gives an error of code invalid_argument, never

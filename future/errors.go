@@ -13,7 +13,8 @@ import (
 // Sentinels, for errors.Is. They keep their identity across a wire.
 var (
 	// ErrPending: whoever waited gave up, and the future is still pending. Of
-	// class unknown; the error is also ctx.Err() and the cause.
+	// class unknown; the error is also ctx.Err(), whose code it has, and the
+	// cause.
 	ErrPending error = &antiphon.Error{
 		Code:    antiphon.CodeUnknown,
 		Class:   antiphon.ClassUnknown,
@@ -86,6 +87,22 @@ var (
 		Message: "future: another attempt was faster",
 	}
 )
+
+// errInterrupted: the work failed with the cause for which its context had ended.
+var errInterrupted = &antiphon.Error{Reason: "future.interrupted", Message: "future: interrupted", Class: antiphon.ClassUnknown}
+
+// interrupted is err, the failure of work in ctx. If it is nothing but the cause
+// for which ctx has ended, as the clients of net/http report it, it also says that.
+func interrupted(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	r := reasonOf(ctx)
+	if errors.Is(err, r.err) || !errors.Is(err, r.cause) {
+		return err
+	}
+	return &ended{what: errInterrupted, code: antiphon.CodeOf(r.err), class: antiphon.ClassUnknown, why: []error{err, r.err}}
+}
 
 // errGaveUp: another attempt would have been made, but for the time.
 var errGaveUp error = &antiphon.Error{Reason: "future.gave_up", Message: "future: no time for another attempt"}

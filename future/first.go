@@ -12,11 +12,13 @@ import "context"
 //
 // Ways are started in order, none after one that has its value at once. A nil
 // way, or one that panics, counts as failed.
+//
+// In a [Scope], what the ways start are members, but their failures do not end it.
 func First[T any](ctx context.Context, ways ...func(context.Context) *Future[T]) *Future[T] {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(rival(ctx))
 	var returned bool
 	defer func() {
 		if !returned { // a way called runtime.Goexit: nobody will read the others

@@ -178,3 +178,56 @@ func TestFirst(t *testing.T) {
 		}
 	})
 }
+
+// What First starts in a scope are members, but it is First that deals with their
+// failures: a mirror that is down, or lost the race, does not end the scope.
+func TestFirstInAScopeDealsWithFailures(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		quick := func(err error, after time.Duration) func(context.Context) *future.Future[int] {
+			return func(ctx context.Context) *future.Future[int] {
+				return future.Go(ctx, func(ctx context.Context) (int, error) {
+					select {
+					case <-time.After(after):
+						return 1, err
+					case <-ctx.Done():
+						time.Sleep(time.Second)
+						return 0, ctx.Err()
+					}
+				})
+			}
+		}
+		start := time.Now()
+		err := future.Run(noContext, func(s *future.Scope) error {
+			v, err := future.First(s, quick(errBoom, 1), quick(nil, time.Second), quick(nil, time.Hour)).Await(s)
+			if v != 1 || err != nil {
+				t.Errorf("%v, %v", v, err)
+			}
+			lifted := future.Lift(func(context.Context, int) (int, error) { return 0, errBoom }, &future.Policy{Attempts: 2})
+			_, err = future.First(s, func(ctx context.Context) *future.Future[int] { return lifted(ctx, 0) }, quick(nil, time.Second)).Await(s)
+			return err
+		})
+		if err != nil {
+			t.Errorf("the scope failed: %v", err)
+		}
+		if time.Since(start) < 2*time.Second {
+			t.Error("the scope did not wait for the loser")
+		}
+		// A scope of its own inside of a way fails as any other.
+		err = future.Run(noContext, func(s *future.Scope) error {
+			_, err := future.First(s, func(ctx context.Context) *future.Future[int] {
+				return future.Go(ctx, func(ctx context.Context) (int, error) {
+					return 0, future.Run(ctx, func(s *future.Scope) error {
+						future.Go(s, func(context.Context) (int, error) { return 0, errBoom })
+						<-s.Done()
+						return nil
+					})
+				})
+			}).Await(s)
+			is(t, err, errBoom)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}

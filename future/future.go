@@ -58,8 +58,9 @@ func (r Result[T]) Get() (T, error) { return r.Value, r.Err }
 // up with an error that Is [ErrPending], ctx.Err() and context.Cause(ctx). An
 // error from the work never Is ErrPending.
 //
-// A nil ctx counts as context.Background(). A member of a [Scope] that waits
-// here lends its slot to another member.
+// A nil ctx counts as context.Background(). A member of a [Scope] that waits here
+// with its own context, or one derived from it, lends its slot to another member;
+// with any other, nil too, it keeps the slot.
 func (f *Future[T]) Await(ctx context.Context) (T, error) {
 	if f.head.Load() == &settled {
 		return f.val, f.err

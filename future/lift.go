@@ -26,8 +26,10 @@ type Stream[Q, R any] = func(context.Context, Q) iter.Seq2[R, error]
 // [Policy]. The limits of p hold for all asks of one Asker together.
 //
 // If the context of an ask has a deadline, the future settles by then, with
-// [ErrTimeout] if f is not back; f is not interrupted but by its context. In a
-// [Scope], calls of f are members.
+// [ErrTimeout] if f is not back. Otherwise it settles when f does: a context that is
+// cancelled reaches f, and it is for f to heed it. An error with which f passes on
+// the mere cause of that is also ctx.Err(), and so of class unknown. In a [Scope],
+// calls of f are members.
 func Lift[Q, R any](f Func[Q, R], p *Policy) Asker[Q, R] {
 	l := lift(f, p)
 	plain := p == nil || p.plain()
@@ -37,11 +39,25 @@ func Lift[Q, R any](f Func[Q, R], p *Policy) Asker[Q, R] {
 		}
 		if plain {
 			if _, timed := ctx.Deadline(); !timed {
-				return Call(ctx, f, q)
+				return l.once(ctx, q)
 			}
 		}
 		return l.ask(ctx, q)
 	}
+}
+
+// once is one call of f, with nothing to watch.
+func (l lifted[Q, R]) once(ctx context.Context, q Q) *Future[R] {
+	if l.mistake != nil {
+		return Failed[R](l.mistake)
+	}
+	return Go(ctx, func(ctx context.Context) (R, error) {
+		r, err := l.f(ctx, q)
+		if err != nil {
+			err = interrupted(ctx, err)
+		}
+		return r, err
+	})
 }
 
 // With puts work under a policy and leaves it in the present tense. It is
@@ -87,7 +103,8 @@ func unwanted(ctx context.Context) error {
 	return because(errUnwanted, r)
 }
 
-// Call asks f once: it is Go for a function with an argument.
+// Call asks f once: it is Go for a function with an argument. Unlike an Asker made
+// by Lift it gives the outcome of f as it is, and also after ctx's deadline.
 func Call[Q, R any](ctx context.Context, f Func[Q, R], q Q) *Future[R] {
 	if f == nil {
 		return Failed[R](errNilFunc)

@@ -340,3 +340,31 @@ func TestSettledAskHoldsNothing(t *testing.T) {
 }
 
 var _ = slices.Equal[[]int]
+
+// A client that reports the bare cause for which its context ended, as that of
+// net/http does, has been interrupted: whether the request was done is unknown.
+func TestLiftTellsInterruptedFromFailed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for _, p := range []*future.Policy{nil, {Attempts: 3}, {Timeout: time.Hour}} {
+			ask := future.Lift(func(ctx context.Context, n int) (int, error) {
+				<-ctx.Done()
+				if n == 1 {
+					return 0, errBoom // something else
+				}
+				return 0, fmt.Errorf("get: %w", context.Cause(ctx))
+			}, p)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			f, other := ask(ctx, 0), ask(ctx, 1)
+			cancel(errCause)
+			_, err := f.Await(noContext)
+			is(t, err, errCause)
+			is(t, err, context.Canceled)
+			if antiphon.CodeOf(err) != antiphon.CodeCanceled || antiphon.ClassOf(err) != antiphon.ClassUnknown {
+				t.Errorf("%v: %s, %s", err, antiphon.CodeOf(err), antiphon.ClassOf(err))
+			}
+			if _, err := other.Await(noContext); antiphon.ClassOf(err) != antiphon.ClassFailed {
+				t.Errorf("%v: %s", err, antiphon.ClassOf(err))
+			}
+		}
+	})
+}

@@ -17,7 +17,8 @@ import (
 // Concurrency: a Policy is copied by Lift, With and Hedge; changing it later
 // changes nothing.
 type Policy struct {
-	// Timeout is how long one attempt may take. After that its context is
+	// Timeout is how long one attempt may take, from its start: waiting for a
+	// slot does not count. After that its context is
 	// cancelled, with ErrTimeout as the cause, and the attempt counts as failed
 	// with ErrTimeout (class unknown) even if the function is not back. 0 means
 	// no timeout but that of the asker's context.
@@ -28,13 +29,17 @@ type Policy struct {
 	// function finds the number of the attempt in antiphon.InfoFrom.
 	Attempts int
 	// Backoff is how long to wait after a failed attempt; an error marked by
-	// antiphon.RetryAfter makes that longer. nil means
-	// antiphon.Exponential(100*time.Millisecond, 10*time.Second).
+	// antiphon.RetryAfter makes that longer. If that would be after the asker's
+	// deadline, the ask fails at once, with the failure and the deadline's error.
+	// nil means antiphon.Exponential(100*time.Millisecond, 10*time.Second).
 	Backoff antiphon.Backoff
 	// Retryable tells whether an error is worth another attempt. nil means
-	// antiphon.Retryable.
+	// antiphon.Retryable, which says yes to an error that it knows nothing of:
+	// that of a client which has codes of its own, give them an AntiphonError
+	// method (antiphon.Describer), or say here what they mean.
 	Retryable func(error) bool
-	// Limit is how many calls may be under way at once. A call holds its slot
+	// Limit is how many calls may be under way at once, over all asks of one
+	// Asker: another Lift with the same Policy counts for itself. A call holds its slot
 	// until the function has returned, also past its timeout, and never while
 	// it waits to try again. 0 means no limit.
 	Limit int

@@ -17,7 +17,10 @@ import (
 //	})
 //
 // The first failure of a member, or of the function given to Run, cancels the
-// scope with that error as the cause, and is what Run returns.
+// scope with that error as the cause, and is what Run returns. That is so also if
+// somebody deals with the failure, with Settled or Recover say: what may fail, ask
+// outside of the scope, or have the function itself return the failure as a value.
+// The ways of [First] are the exception; First fails if all of them do.
 //
 // Concurrency: all methods may be called by any number of goroutines.
 //
@@ -53,7 +56,24 @@ type starter interface {
 type (
 	scopeKey  struct{} // the scope that a context lies in
 	memberKey struct{} // the scope that a context's goroutine holds a slot of
+	rivalKey  struct{} // the scope that failures with a context do not end
 )
+
+// rival marks the context of what First starts: its failures are First's to deal
+// with.
+func rival(ctx context.Context) context.Context {
+	if s := scopeOf(ctx); s != nil {
+		return context.WithValue(ctx, rivalKey{}, s)
+	}
+	return ctx
+}
+
+// failed ends the scope because a member that was given ctx has failed.
+func (s *Scope) failed(ctx context.Context, err error) {
+	if in, _ := ctx.Value(rivalKey{}).(*Scope); in != s {
+		s.Cancel(err)
+	}
+}
 
 // member marks the context of a member. It is what tells a member that waits
 // from the function given to Run, which waits too but holds no slot.

@@ -57,14 +57,14 @@ func (t *task[T]) run() {
 
 // finish settles the future, which from then on holds nothing but its outcome.
 func (t *task[T]) finish(v T, err error) {
-	s := t.scope
+	s, ctx := t.scope, t.ctx
 	t.ctx, t.fn, t.scope = nil, nil, nil
 	if s == nil {
 		t.f.settle(v, err)
 		return
 	}
 	if err != nil {
-		s.Cancel(err)
+		s.failed(ctx, err)
 	}
 	defer s.leave() // also if a transform calls runtime.Goexit
 	t.f.settle(v, err)

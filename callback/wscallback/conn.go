@@ -56,6 +56,7 @@ type Conn struct {
 	heard   time.Time
 	pulse   *clock.Timer
 	session *session // nil if there is none
+	url     string   // of one that was dialed
 }
 
 func newConn(o Options) *Conn {

@@ -25,6 +25,14 @@ func checkValue(t *trial) {
 	}
 }
 
+func checkNilContext(t *trial) {
+	ask := t.open(echo)
+	var none context.Context
+	if a := t.answered(ask(none, Query{N: 7})); a.N != 7 {
+		t.Errorf("asked 7, answered %d", a.N)
+	}
+}
+
 func checkOwnAnswer(t *trial) {
 	ask := t.open(func(ctx context.Context, q Query) (Answer, error) {
 		wait := time.NewTimer(time.Duration(q.N*7919%13) * time.Millisecond)

@@ -34,6 +34,39 @@ func TestBrokenWaysAreFoundOut(t *testing.T) {
 				return future.Call(ctx, f, q)
 			}
 		}},
+		{"panics on a nil context", "NilContext", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				if ctx == nil {
+					return future.Failed[Answer](errors.New("nil context"))
+				}
+				return future.Call(ctx, f, q)
+			}
+		}},
+		{"loses the details of an error", "ErrorCode", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(future.Call(ctx, f, q), func(err error) (Answer, error) {
+					e := *antiphon.FromError(err)
+					e.Details = nil
+					return Answer{}, &e
+				})
+			}
+		}},
+		{"loses the text of an error", "ErrorCode", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Recover(future.Call(ctx, f, q), func(err error) (Answer, error) {
+					e := *antiphon.FromError(err)
+					e.Message = "failed"
+					return Answer{}, &e
+				})
+			}
+		}},
+		{"loses the data of progress", "Progress", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Call(antiphon.WithProgress(ctx, func(p antiphon.Progress) {
+					antiphon.Report(ctx, p.Percent, p.Message, nil)
+				}), f, q)
+			}
+		}},
 		{"gives an answer to another ask", "OwnAnswer", func(_ testing.TB, f Func) Asker {
 			var mu sync.Mutex
 			var kept *Query

@@ -158,8 +158,9 @@ func checkNotAcceptedIsTrue(t *trial) {
 
 func checkProgress(t *trial) {
 	heard := make(chan struct{})
+	q := Query{N: 1, Text: "so far"}
 	ask := t.open(func(ctx context.Context, q Query) (Answer, error) {
-		antiphon.Report(ctx, 50, "half way", nil)
+		antiphon.Report(ctx, 50, "half way", Answer(q))
 		limit := time.NewTimer(t.way.Patience)
 		defer limit.Stop()
 		select {
@@ -178,10 +179,13 @@ func checkProgress(t *trial) {
 			if p.Percent != 50 || p.Message != "half way" {
 				t.Errorf("f reported 50 %%, half way; the asker heard %v %%, %s", p.Percent, p.Message)
 			}
+			if data, err := antiphon.DataAs[Answer](p, t.way.Codec); err != nil || data != Answer(q) {
+				t.Errorf("f reported %v; the asker heard %v, %v", q, data, err)
+			}
 			close(heard)
 		})
 	})
-	f := ask(ctx, Query{})
+	f := ask(ctx, q)
 	t.within("what f reported did not reach the asker", heard)
 	t.answered(f)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"runtime"
 	"time"
 
@@ -35,6 +36,7 @@ func checkErrorCode(t *trial) {
 		{err: fs.ErrNotExist, is: []error{fs.ErrNotExist}},
 		{err: errors.ErrUnsupported, is: []error{errors.ErrUnsupported}},
 		{err: &antiphon.Error{Code: "a_code_from_the_future", Message: "unknown code"}},
+		{err: &antiphon.Error{Code: antiphon.CodeNotFound, Message: "with details", Details: map[string]string{"shelf": "ÿ 7", "": ""}}},
 		{err: &antiphon.Error{Code: antiphon.CodeUnavailable, Class: antiphon.ClassNotAccepted, Message: "shed by f"}},
 	}
 	for _, code := range []antiphon.Code{
@@ -59,6 +61,9 @@ func checkErrorCode(t *trial) {
 		}
 		if g, w := antiphon.ClassOf(got), antiphon.ClassOf(want.err); g != w {
 			t.Errorf("f failed with %q of class %s, the future with class %s", want.err, w, g)
+		}
+		if g, w := antiphon.FromError(got), antiphon.FromError(want.err); g.Message != w.Message || !maps.Equal(g.Details, w.Details) {
+			t.Errorf("f failed with %q %v, the future with %q %v", w.Message, w.Details, g.Message, g.Details)
 		}
 		for _, sentinel := range want.is {
 			if !errors.Is(got, sentinel) {

@@ -8,6 +8,11 @@ var rules = []rule{
 		check: checkValue,
 	},
 	{
+		name:  "NilContext",
+		why:   "a nil context counts as context.Background(), here as everywhere",
+		check: checkNilContext,
+	},
+	{
 		name:  "OwnAnswer",
 		why:   "of many asks at once, each gets its own answer, in whatever order they are answered",
 		check: checkOwnAnswer,

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
 )
 
@@ -51,9 +52,15 @@ type Way struct {
 	// NoGoexit: runtime.Goexit in f is not survived.
 	NoGoexit bool
 
+	// Codec is what the way encodes values with, for antiphon.DataAs. nil means
+	// antiphon.JSON{}.
+	Codec antiphon.Codec
+
 	// Bubble runs each rule in a testing/synctest bubble of its own, in virtual
 	// time: a goroutine that is left fails the test, and times are exact. It
-	// needs a way that does nothing outside the process.
+	// needs a way that does nothing outside the process, and in which nobody
+	// waits for a mutex whose holder waits: that stops virtual time, and after
+	// Patience, but at least a minute, the process.
 	Bubble bool
 	// Patience is how long the suite waits for what must happen. 0 means 10 s.
 	Patience time.Duration
@@ -71,12 +78,22 @@ func TestAsker(t *testing.T, w Way) {
 		}
 		t.Run(r.name, func(t *testing.T) {
 			if w.Bubble {
+				defer watchdog(r, w).Stop()
 				synctest.Test(t, func(t *testing.T) { r.run(t, w) })
 			} else {
 				r.run(t, w)
 			}
 		})
 	}
+}
+
+// watchdog ends the process, naming the rule, if a bubble's time stands still: that
+// is what happens when something in it waits for a sync.Mutex, or for the world
+// outside.
+func watchdog(r rule, w Way) *time.Timer {
+	return time.AfterFunc(max(w.Patience, time.Minute), func() {
+		panic("futuretest: rule " + r.name + " has hung in its bubble: does the way hold a mutex while it waits, or wait for something outside?")
+	})
 }
 
 // A rule is one sentence of the law and how to find it broken.
