@@ -145,8 +145,8 @@ step_api() {
 
 step_deps() {
 	local extra
-	extra=$(go list -deps $(go list ./... | grep -vE '/(examples|internal)(/|$)') | grep '\.' |
-		grep -vE '^(vendor/|github\.com/antiphon-go/antiphon(/|$)|golang\.org/x/sync/|github\.com/benbjohnson/clock$)')
+	extra=$(go list -deps -f '{{if not .Standard}}{{.ImportPath}}{{end}}' $(go list ./... | grep -vE '/(examples|internal)(/|$)') | grep . |
+		grep -vE '^(github\.com/antiphon-go/antiphon(/|$)|golang\.org/x/sync/|github\.com/benbjohnson/clock$)')
 	[ -z "$extra" ] && echo "the core links the standard library, x/sync and clock" && return
 	echo "$extra"
 	hint "the core may not import these: move what needs them to a nested module"

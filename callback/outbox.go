@@ -24,7 +24,6 @@ type outbox struct {
 	room    chan struct{}           // closed when there is room again; nil if nobody waits
 	quiet   chan struct{}           // closed when nothing is left to write; nil if nobody waits
 	done    sync.WaitGroup          // the writer
-	stop    context.CancelCauseFunc // ends the writer
 	latest  map[latestKey]*outgoing // of events that replace each other
 }
 

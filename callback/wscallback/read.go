@@ -49,7 +49,7 @@ func (c *Conn) read(ws *websocket.Conn, epoch int) {
 	for {
 		typ, b, err := c.message(ws)
 		if err == nil {
-			err = c.frames(typ, b)
+			err = c.frames(epoch, typ, b)
 		}
 		if err != nil {
 			c.lost(epoch, err)
@@ -82,11 +82,11 @@ func (c *Conn) message(ws *websocket.Conn) (websocket.MessageType, []byte, error
 
 // frames takes a message apart. An envelope that makes no sense is told and
 // skipped; lengths that make none end the connection.
-func (c *Conn) frames(typ websocket.MessageType, b []byte) error {
+func (c *Conn) frames(epoch int, typ websocket.MessageType, b []byte) error {
 	now := c.opts.Clock.Now()
 	if typ == websocket.MessageText {
 		m, err := callback.ParseMessageText(b, now)
-		return c.arrived(m, err, now)
+		return c.arrived(epoch, m, err, now)
 	}
 	whole := len(b)
 	for len(b) > 0 {
@@ -100,7 +100,7 @@ func (c *Conn) frames(typ websocket.MessageType, b []byte) error {
 		if m != nil && whole > 2*len(m.Body)+1024 {
 			m.Body = append([]byte(nil), m.Body...) // not to hold the others
 		}
-		if err := c.arrived(m, err, now); err != nil {
+		if err := c.arrived(epoch, m, err, now); err != nil {
 			return err
 		}
 	}
@@ -109,10 +109,11 @@ func (c *Conn) frames(typ websocket.MessageType, b []byte) error {
 
 var errFraming = errors.New("wscallback: a length that exceeds its message")
 
-// arrived puts m into the inbox when there is room.
-func (c *Conn) arrived(m *callback.Message, err error, now time.Time) error {
+// arrived puts m into the inbox when there is room. What comes over a connection
+// that has been given up is not taken: a session's other end sends it again.
+func (c *Conn) arrived(epoch int, m *callback.Message, err error, now time.Time) error {
 	if err == nil && m.Kind >= helloKind && m.Kind <= ackKind {
-		return c.sessionFrame(m)
+		return c.sessionFrame(epoch, m)
 	}
 	if err != nil {
 		m = &callback.Message{Kind: garbage}
@@ -120,7 +121,7 @@ func (c *Conn) arrived(m *callback.Message, err error, now time.Time) error {
 	w := weight(m)
 	c.mu.Lock()
 	c.heard = now
-	for c.inBytes > 0 && c.inBytes+w > c.opts.Inbox && !c.closed {
+	for c.epoch == epoch && c.inBytes > 0 && c.inBytes+w > c.opts.Inbox {
 		c.mu.Unlock()
 		select {
 		case <-c.drained:
@@ -128,6 +129,10 @@ func (c *Conn) arrived(m *callback.Message, err error, now time.Time) error {
 			return context.Cause(c.life)
 		}
 		c.mu.Lock()
+	}
+	if c.epoch != epoch {
+		c.mu.Unlock()
+		return errOld
 	}
 	c.in = append(c.in, m)
 	c.inBytes += w
@@ -138,6 +143,8 @@ func (c *Conn) arrived(m *callback.Message, err error, now time.Time) error {
 	signal(c.reader)
 	return nil
 }
+
+var errOld = errors.New("wscallback: the connection has been replaced")
 
 // weight is about what a message weighs while it waits.
 func weight(m *callback.Message) int {
@@ -179,6 +186,7 @@ func (c *Conn) lost(epoch int, cause error) {
 	}
 	c.wake()
 	c.mu.Unlock()
+	signal(c.drained)
 	_ = ws.CloseNow()
 	signal(c.reader)
 	if !closed {

@@ -101,6 +101,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			_ = c.Close()
 			return
 		}
+		c.attach(ws, false)
 	default:
 		c.attach(ws, ws.Subprotocol() == textProtocol)
 	}

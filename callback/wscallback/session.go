@@ -112,18 +112,23 @@ func (s *session) wait(c *Conn, cause error) {
 	})
 }
 
-// replay sends again what has not arrived.
+// replay sends again what has not arrived, which includes all that was to be
+// written.
 func (s *session) replay(c *Conn) {
 	s.stop()
+	c.out = nil
 	s.unsaid, s.unsaidLen = 0, 0
 	for _, f := range s.unacked {
 		c.enqueue(f)
 	}
 }
 
-func (c *Conn) sessionFrame(m *callback.Message) error {
+func (c *Conn) sessionFrame(epoch int, m *callback.Message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.epoch != epoch {
+		return errOld
+	}
 	if m.Kind == ackKind && c.session != nil && c.session.ack(m.Seq) {
 		return nil
 	}
