@@ -1,0 +1,96 @@
+// Package callback expects an answer, and gives one, over any wire: typed questions
+// and answers, progress, streams and events, both ways over one [Transport].
+//
+// # Expect what comes from elsewhere
+//
+// A [Registry] is the table of answers that are to come, whoever brings them. Each
+// has an [ID]; expect before you ask, hand the ID over, and go on working:
+//
+//	id, paid, err := payments.Expect(ctx, time.Minute)
+//	...                                    // whoever learns of it:
+//	err = payments.Resolve(id, receipt)    // nil for the one that was in time
+//
+// # Ask and answer
+//
+// A [Peer] is one end of a conversation. [Serve] answers with a method that you have
+// already, [Dial] makes the Asker for it at the other end, and both ends may do
+// both:
+//
+//	hub, device := callback.Pipe(nil)      // or wscallback.Dial, …
+//	p := callback.NewPeer(hub, nil)
+//	callback.Serve(p, "price", shop.Price, nil)
+//	temperature := callback.Dial[Unit, float64](p, "temperature", nil)
+//	go p.Run(ctx)
+//
+// What [antiphon.Report] says in the work reaches the asker whose context is made
+// with antiphon.WithProgress. The asker's deadline travels as the time that remains,
+// and its cancellation as a message. Headers ([WithHeader]) and W3C trace context
+// travel along, and work finds them in [antiphon.InfoFrom].
+//
+// # Many answers, and none
+//
+// [ServeStream] and [DialStream] send parts in order, as far as the asker has room.
+// [Notify] sends an event that needs no answer, and says what becomes of it when
+// there is no room: [Block], [DropOldest] or [KeepLast].
+//
+// # Wires
+//
+// [Pipe] is a wire in memory. Others are modules of their own, wscallback for
+// WebSocket among them. callbacktest.TestTransport tells whoever writes another
+// whether it is right, and callbacktest.Faulty makes any of them lose, double, delay
+// and reorder, for the tests of those who use one.
+//
+// # What is told
+//
+// Observers get these events. Kind is the name that is asked or served, ID the
+// request's, where there are such.
+//
+//	callback.late, callback.duplicate, callback.unknown
+//	                        an answer came that nobody waits for
+//	callback.expired        an ask or expectation has run out of time
+//	callback.resend         a request is sent once more
+//	callback.repeated       a request came again, and was not done again
+//	callback.refused        a request was not accepted, for the reason Err
+//	callback.dropped        an event, or a request whose time was over, was dropped;
+//	                        Count of them
+//	callback.unsent         a message could not be sent
+//	callback.unsettled      the wire could not be told that a message is done with
+//	callback.event_failed   the work for an event failed with Err
+//	callback.malformed      what came made no sense, or was too large
+//	callback.disconnected   the connection broke
+//
+// # What holds for all of it
+//
+//   - C1 IDs have 96 random bits, and none is used twice in a process.
+//   - C2 An answer settles at most the request with its ID. One that is late, a
+//     duplicate or unknown is dropped, counted and observed, and never given to
+//     another request.
+//   - C3 Nothing pending outlives its deadline by more than 10 ms, nor at all in
+//     virtual time.
+//   - C4 Giving up frees the entry before the future settles.
+//   - C5 What exceeds MaxPending is refused at once, with code resource_exhausted.
+//   - C6 When a transport breaks, all that was asked over it fails as unknown as soon
+//     as that is noticed, or survives if the transport says so. Nothing hangs.
+//   - C7 Close settles everything, may be called again, and leaves no goroutine,
+//     timer or descriptor.
+//   - C8 Slow work, and a slow waiter, never hold up the answers to others.
+//   - C9 An answer is accepted only from the connection, or the inbox, that it was
+//     asked on.
+//   - C10 Limits on size are for the inflated message, and are checked before memory
+//     is taken for it.
+//   - C11 A request that fails was accepted, was not, or that is unknown; unknown is
+//     never reported as one of the others.
+//   - C12 Panics of the work are answers with code internal, and the work learns its
+//     asker's deadline.
+//
+// A nil context counts as context.Background(). Memory is bounded by the options of
+// both ends: see [PeerOptions], [ServeOptions] and [DialOptions].Window.
+//
+// Everything here works in a testing/synctest bubble, in virtual time. Make the pipe
+// and the peers inside the bubble, and close the peers before it ends:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		a, b := callback.Pipe(nil)
+//		...
+//	})
+package callback
