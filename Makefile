@@ -29,7 +29,7 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 	.ci/run fuzz
 
 api: ## write down the exported API
-	go run ./internal/tools/apidump -o api
+	@awk '/^[^#]/ && / tagged/ { print $$1 }' modules.txt | while read -r m; do (cd $$m && go run github.com/antiphon-go/antiphon/internal/tools/apidump -o api); done
 
 snippets: ## rewrite the code in Markdown from the code it names
 	go run ./internal/tools/snippets -fix README.md $(wildcard docs/*.md)

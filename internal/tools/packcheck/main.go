@@ -1,8 +1,9 @@
-// Packcheck uses the core as its users get it. It packs the module in the
-// current directory as a module proxy would, unpacks it elsewhere, builds and
-// runs the README's first program in a module of its own against it, and checks
-// that the program links nothing but the standard library, the core, and the modules
-// that the core is allowed.
+// Packcheck uses the modules as their users get them. It packs every tagged module
+// of modules.txt as a module proxy would, and unpacks it elsewhere. Against the
+// packed core it builds and runs the README's first program, in a module of its own,
+// and checks that the program links nothing but the standard library, the core, and
+// the modules that the core is allowed; against each of the others it builds a
+// program that imports it.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/zip"
@@ -33,44 +35,64 @@ const (
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("packcheck: ")
-	if err := run(); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("packcheck: a scratch user of the packed core builds, runs, and links only", allowed)
-}
-
-func run() error {
 	dir, err := os.MkdirTemp("", "packcheck")
 	if err != nil {
-		return err
+		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	packed, user := filepath.Join(dir, "core"), filepath.Join(dir, "user")
-	if err := pack(dir, packed); err != nil {
-		return fmt.Errorf("the module cannot be packed: %w", err)
+	n, err := run(dir)
+	os.RemoveAll(dir)
+	if err != nil {
+		log.Fatal(err)
 	}
-	if err := os.Mkdir(user, 0o777); err != nil {
-		return err
+	fmt.Printf("a scratch user of the packed core builds, runs and links only %v; adapters that build from outside: %d\n", allowed, n)
+}
+
+func run(dir string) (adapters int, err error) {
+	nested, err := tagged()
+	if err != nil {
+		return 0, err
 	}
+	packed := filepath.Join(dir, "core")
+	if err := pack(core, ".", packed); err != nil {
+		return 0, fmt.Errorf("the core cannot be packed: %w", err)
+	}
+	if err := useCore(dir, packed); err != nil {
+		return 0, err
+	}
+	for _, m := range nested {
+		if err := useAdapter(dir, packed, m); err != nil {
+			return 0, fmt.Errorf("module %s: %w", m, err)
+		}
+	}
+	return len(nested), nil
+}
+
+// tagged returns the directories of the modules that are published beside the core.
+func tagged() (dirs []string, err error) {
+	list, err := os.ReadFile("modules.txt")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(list)) {
+		f := strings.Fields(line)
+		if len(f) > 1 && f[0] != "#" && f[0] != "." && slices.Contains(f[1:], "tagged") {
+			dirs = append(dirs, f[0])
+		}
+	}
+	return dirs, nil
+}
+
+// useCore builds and runs the README's first program.
+func useCore(dir, packed string) error {
 	source, err := os.ReadFile(program)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(user, "main.go"), source, 0o666); err != nil {
+	binary, err := build(filepath.Join(dir, "user"), source, core+"="+packed)
+	if err != nil {
 		return err
 	}
-	binary := filepath.Join(user, "user")
-	for _, args := range [][]string{
-		{"go", "mod", "init", "example.com/user"},
-		{"go", "mod", "edit", "-replace", core + "=" + packed},
-		{"go", "mod", "tidy"},
-		{"go", "build", "-o", binary, "."},
-	} {
-		if _, err := command(user, args...); err != nil {
-			return err
-		}
-	}
-	out, err := command(user, binary)
+	out, err := command(dir, binary)
 	if err != nil {
 		return err
 	}
@@ -89,16 +111,53 @@ func run() error {
 	return nil
 }
 
-// pack writes the module in the current directory to dir as it would be
-// published: without nested modules, within a proxy's limits.
-func pack(tmp, dir string) error {
-	version := module.Version{Path: core, Version: "v0.0.0"}
-	file, err := os.Create(filepath.Join(tmp, "core.zip"))
+// useAdapter builds a program that imports the module in directory m.
+func useAdapter(dir, packedCore, m string) error {
+	path, at := core+"/"+m, filepath.Join(dir, "adapter", m)
+	if err := pack(path, m, at); err != nil {
+		return fmt.Errorf("cannot be packed: %w", err)
+	}
+	source := []byte("package main\n\nimport _ \"" + path + "\"\n\nfunc main() {}\n")
+	_, err := build(filepath.Join(dir, "user-of", m), source, core+"="+packedCore, path+"="+at)
+	return err
+}
+
+// build compiles source in a module of its own under replacements, and returns the
+// binary.
+func build(dir string, source []byte, replace ...string) (binary string, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), source, 0o666); err != nil {
+		return "", err
+	}
+	binary = filepath.Join(dir, "user")
+	steps := [][]string{{"go", "mod", "init", "example.com/user"}}
+	for _, r := range replace {
+		steps = append(steps, []string{"go", "mod", "edit", "-replace", r})
+	}
+	steps = append(steps, []string{"go", "mod", "tidy"}, []string{"go", "build", "-o", binary, "."})
+	for _, args := range steps {
+		if _, err := command(dir, args...); err != nil {
+			return "", err
+		}
+	}
+	return binary, nil
+}
+
+// pack writes the module in directory from to dir as it would be published: without
+// nested modules, within a proxy's limits.
+func pack(path, from, dir string) error {
+	version := module.Version{Path: path, Version: "v0.0.0"}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	file, err := os.Create(dir + ".zip")
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if err := zip.CreateFromDir(file, version, "."); err != nil {
+	if err := zip.CreateFromDir(file, version, from); err != nil {
 		return err
 	}
 	return zip.Unzip(dir, version, file.Name())
