@@ -192,3 +192,30 @@ func inFlight(b *testing.B, n int, do func()) {
 	}
 	wg.Wait()
 }
+
+// What the envelope costs, with the headers of a traced request and without.
+func BenchmarkEnvelope(b *testing.B) {
+	now := time.Now()
+	for _, headers := range []int{0, 2, 8} {
+		m := &callback.Message{Kind: callback.Request, ID: callback.ID{1}, To: "price", Deadline: now.Add(time.Second), Body: make([]byte, 100)}
+		for i := range headers {
+			if m.Header == nil {
+				m.Header = map[string]string{}
+			}
+			m.Header[fmt.Sprint("header-", i)] = "some value"
+		}
+		buf, _ := callback.AppendMessage(nil, m, now)
+		b.Run(fmt.Sprintf("headers=%d/write", headers), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				buf, _ = callback.AppendMessage(buf[:0], m, now)
+			}
+		})
+		b.Run(fmt.Sprintf("headers=%d/read", headers), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = callback.ParseMessage(buf, now)
+			}
+		})
+	}
+}

@@ -3,6 +3,7 @@ package callback
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/antiphon-go/antiphon"
 )
@@ -114,8 +115,10 @@ func (m *Message) size() int {
 // check reports what makes a message that is to be sent unsendable.
 func (m *Message) check(maxBody int) error {
 	switch {
-	case len(m.To) > MaxAddress:
-		return misuse("address", fmt.Sprintf("a name has at most %d bytes", MaxAddress))
+	case len(m.To) > MaxAddress || len(m.ReplyTo) > MaxAddress:
+		return misuse("address", fmt.Sprintf("a name or address has at most %d bytes", MaxAddress))
+	case !utf8.ValidString(m.To) || !utf8.ValidString(m.ReplyTo):
+		return misuse("address", "a name or address is UTF-8")
 	case maxBody > 0 && len(m.Body) > maxBody:
 		return antiphon.Errorf(antiphon.CodeResourceExhausted, "callback: %d bytes of body, of at most %d: %w", len(m.Body), maxBody, antiphon.ErrTooLarge)
 	case m.Header == nil:
@@ -126,6 +129,9 @@ func (m *Message) check(maxBody int) error {
 	n := 0
 	for k, v := range m.Header {
 		n += len(k) + len(v)
+		if !utf8.ValidString(k) || !utf8.ValidString(v) {
+			return misuse("header", "a header is UTF-8")
+		}
 	}
 	if n > MaxHeaderSize {
 		return misuse("header", fmt.Sprintf("a header has at most %d bytes", MaxHeaderSize))

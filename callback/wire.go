@@ -1,9 +1,11 @@
 package callback
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -30,11 +32,23 @@ const (
 // maxErrorSize is how many bytes an encoded error may have.
 const maxErrorSize = 128 << 10
 
+// maxTimeout is the longest time that travels, some 31 years: in JavaScript's
+// numbers it is still exact to the microsecond.
+const maxTimeout = int64(1e15)
+
 // AppendMessage appends the binary envelope of m to b; now is what m's deadline is
-// measured from. It fails, and appends nothing, if m exceeds a limit.
+// measured from. Equal messages have equal envelopes. It fails, and appends
+// nothing, if m exceeds a limit or lacks what its kind needs.
 func AppendMessage(b []byte, m *Message, now time.Time) ([]byte, error) {
-	if err := m.check(0); err != nil {
+	if err := m.sendable(); err != nil {
 		return b, err
+	}
+	var text []byte
+	if m.Err != nil {
+		var err error
+		if text, err = encodeError(m.Err); err != nil {
+			return b, err
+		}
 	}
 	start := len(b)
 	b = append(b, byte(m.Kind), 0)
@@ -57,21 +71,14 @@ func AppendMessage(b []byte, m *Message, now time.Time) ([]byte, error) {
 	}
 	if !m.Deadline.IsZero() {
 		flags |= hasTimeout
-		b = binary.AppendUvarint(b, uint64(max(m.Deadline.Sub(now), 0)/time.Microsecond))
+		b = binary.AppendUvarint(b, uint64(timeout(m.Deadline, now)))
 	}
 	if len(m.Header) > 0 {
 		flags |= hasHeader
-		b = binary.AppendUvarint(b, uint64(len(m.Header)))
-		for k, v := range m.Header {
-			b = appendString(appendString(b, k), v)
-		}
+		b = appendHeader(b, m.Header)
 	}
 	if m.Err != nil {
 		flags |= hasError
-		text, err := json.Marshal(m.Err)
-		if err != nil {
-			return b[:start], err
-		}
 		b = binary.AppendUvarint(b, uint64(len(text)))
 		b = append(b, text...)
 	}
@@ -83,9 +90,44 @@ func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
+// appendHeader writes the entries in the order of their names.
+func appendHeader(b []byte, h map[string]string) []byte {
+	var room [MaxHeaders]string
+	names := room[:0]
+	for k := range h {
+		names = append(names, k)
+	}
+	if len(names) > 1 {
+		slices.Sort(names)
+	}
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, k := range names {
+		b = appendString(appendString(b, k), h[k])
+	}
+	return b
+}
+
+// encodeError writes e as JSON. What would be too long, for its quotes and control
+// characters count six times, goes without its details.
+func encodeError(e *antiphon.Error) ([]byte, error) {
+	text, err := json.Marshal(e)
+	if err == nil && len(text) > maxErrorSize {
+		less := *e
+		less.Details = nil
+		text, err = json.Marshal(&less)
+	}
+	return text, err
+}
+
+// timeout is how many microseconds remain until deadline.
+func timeout(deadline, now time.Time) int64 {
+	return min(int64(max(deadline.Sub(now), 0)/time.Microsecond), maxTimeout)
+}
+
 // ParseMessage reads a binary envelope. The body of the message is part of b. It
-// fails with [ErrMalformed] if b is no envelope or exceeds a limit; it allocates
-// no more than b is long. A kind that is not known is no error.
+// fails with [ErrMalformed] if b is no envelope, exceeds a limit, or lacks what its
+// kind needs; what it allocates is at most a small multiple of the length of b. A
+// kind that is not known is no error.
 func ParseMessage(b []byte, now time.Time) (*Message, error) {
 	if len(b) < 2 {
 		return nil, malformed("too short")
@@ -108,28 +150,16 @@ func ParseMessage(b []byte, now time.Time) (*Message, error) {
 		m.Seq = uint32(r.number(math.MaxUint32))
 	}
 	if flags&hasTimeout != 0 {
-		m.Deadline = now.Add(time.Duration(r.number(math.MaxInt64/int64(time.Microsecond))) * time.Microsecond)
+		m.Deadline = now.Add(time.Duration(min(r.number(math.MaxUint64), uint64(maxTimeout))) * time.Microsecond)
 	}
 	if flags&hasHeader != 0 {
-		n := r.number(MaxHeaders)
-		m.Header = make(map[string]string, n)
-		size := 0
-		for range n {
-			k, v := r.text(MaxHeaderSize), r.text(MaxHeaderSize)
-			if size += len(k) + len(v); size > MaxHeaderSize {
-				r.bad = true
-			}
-			if r.bad {
-				break
-			}
-			m.Header[k] = v
-		}
+		m.Header = r.header()
 	}
 	if flags&hasError != 0 {
 		text := r.take(int(r.number(maxErrorSize)))
 		m.Err = new(antiphon.Error)
-		if !r.bad && (antiphon.JSON{MaxSize: maxErrorSize}).Unmarshal(text, m.Err) != nil {
-			return nil, malformed("error that is none")
+		if !r.bad && (!bytes.HasPrefix(text, []byte{'{'}) || (antiphon.JSON{MaxSize: maxErrorSize}).Unmarshal(text, m.Err) != nil) {
+			return nil, malformed("the error is none")
 		}
 	}
 	if r.bad {
@@ -138,7 +168,18 @@ func ParseMessage(b []byte, now time.Time) (*Message, error) {
 	if len(r.b) > 0 {
 		m.Body = r.b
 	}
-	return m, m.complete()
+	if err := m.complete(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// sendable reports what makes m no envelope that the other end would accept.
+func (m *Message) sendable() error {
+	if err := m.check(0); err != nil {
+		return err
+	}
+	return m.complete()
 }
 
 // complete reports what a message of its kind lacks.
@@ -175,9 +216,9 @@ func (r *reader) take(n int) []byte {
 	return got
 }
 
-func (r *reader) number(limit int64) uint64 {
+func (r *reader) number(limit uint64) uint64 {
 	v, n := binary.Uvarint(r.b)
-	if r.bad || n <= 0 || v > uint64(limit) {
+	if r.bad || n <= 0 || v > limit {
 		r.bad = true
 		return 0
 	}
@@ -185,7 +226,7 @@ func (r *reader) number(limit int64) uint64 {
 	return v
 }
 
-func (r *reader) text(limit int64) string {
+func (r *reader) text(limit uint64) string {
 	s := r.take(int(r.number(limit)))
 	if !utf8.Valid(s) {
 		r.bad = true
@@ -193,87 +234,27 @@ func (r *reader) text(limit int64) string {
 	return string(s)
 }
 
-// textual is the text form of an envelope, for browsers and for people.
-type textual struct {
-	Kind    string            `json:"kind"`
-	ID      string            `json:"id,omitempty"`
-	To      string            `json:"to,omitempty"`
-	ReplyTo string            `json:"replyTo,omitempty"`
-	Seq     uint32            `json:"seq,omitempty"`
-	Timeout *float64          `json:"timeoutMs,omitempty"`
-	Header  map[string]string `json:"header,omitempty"`
-	Err     *antiphon.Error   `json:"error,omitempty"`
-	Bytes   []byte            `json:"bytes,omitempty"`
-	Body    json.RawMessage   `json:"body,omitempty"`
-}
-
-// AppendMessageText appends the text envelope of m, a JSON object, to b. A body
-// that is JSON is a part of it as it stands; any other is base64.
-func AppendMessageText(b []byte, m *Message, now time.Time) ([]byte, error) {
-	if err := m.check(0); err != nil {
-		return b, err
+// header reads entries, no two of one name. An entry takes two bytes at least, so a
+// number of them that b cannot hold costs nothing.
+func (r *reader) header() map[string]string {
+	n := r.number(MaxHeaders)
+	if n > uint64(len(r.b)/2) {
+		r.bad = true
 	}
-	t := textual{Kind: m.Kind.String(), To: m.To, ReplyTo: m.ReplyTo, Seq: m.Seq, Header: m.Header, Err: m.Err}
-	if !m.ID.IsZero() {
-		t.ID = m.ID.String()
+	if r.bad || n == 0 {
+		return nil
 	}
-	if !m.Deadline.IsZero() {
-		ms := float64(max(m.Deadline.Sub(now), 0)/time.Microsecond) / 1000
-		t.Timeout = &ms
-	}
-	verbatim := len(m.Body) > 0 && utf8.Valid(m.Body) && json.Valid(m.Body)
-	if !verbatim {
-		t.Bytes = m.Body
-	}
-	head, err := json.Marshal(t)
-	if err != nil {
-		return b, err
-	}
-	if !verbatim {
-		return append(b, head...), nil
-	}
-	b = append(b, head[:len(head)-1]...)
-	b = append(b, `,"body":`...)
-	b = append(b, m.Body...)
-	return append(b, '}'), nil
-}
-
-// ParseMessageText reads a text envelope. It fails with [ErrMalformed] as
-// ParseMessage does.
-func ParseMessageText(b []byte, now time.Time) (*Message, error) {
-	var t textual
-	if err := (antiphon.JSON{MaxSize: max(len(b), 1), MaxDepth: 66}).Unmarshal(b, &t); err != nil {
-		return nil, malformed("no JSON object, or too deep")
-	}
-	m := &Message{To: t.To, ReplyTo: t.ReplyTo, Seq: t.Seq, Header: t.Header, Err: t.Err, Body: t.Body}
-	for k, name := range kindNames {
-		if k > 0 && name == t.Kind {
-			m.Kind = Kind(k)
+	h, size := make(map[string]string, n), 0
+	for range n {
+		k, v := r.text(MaxHeaderSize), r.text(MaxHeaderSize)
+		if size += len(k) + len(v); size > MaxHeaderSize {
+			r.bad = true
 		}
-	}
-	switch {
-	case t.Kind == "":
-		return nil, malformed("no kind")
-	case m.Kind == 0:
-		m.Kind = 255 // not known
-	case t.Body != nil && t.Bytes != nil:
-		return nil, malformed("two bodies")
-	}
-	if t.Bytes != nil {
-		m.Body = t.Bytes
-	}
-	if t.ID != "" && m.ID.UnmarshalText([]byte(t.ID)) != nil {
-		return nil, malformed("the id is none")
-	}
-	if t.Timeout != nil {
-		ms := *t.Timeout
-		if !(ms >= 0 && ms < math.MaxInt64/1e6) {
-			return nil, malformed("the timeout is none")
+		if _, twice := h[k]; twice || r.bad {
+			r.bad = true
+			return nil
 		}
-		m.Deadline = now.Add(time.Duration(ms * 1e6))
+		h[k] = v
 	}
-	if len(m.To) > MaxAddress || len(m.ReplyTo) > MaxAddress || m.check(0) != nil {
-		return nil, malformed("a limit exceeded")
-	}
-	return m, m.complete()
+	return h
 }
