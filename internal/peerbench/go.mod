@@ -2,19 +2,34 @@ module github.com/antiphon-go/antiphon/internal/peerbench
 
 go 1.26.0
 
-replace github.com/antiphon-go/antiphon => ../..
+replace (
+	github.com/antiphon-go/antiphon => ../..
+	github.com/antiphon-go/antiphon/callback/wscallback => ../../callback/wscallback
+)
 
 require (
+	github.com/ThreeDotsLabs/watermill v1.5.1
 	github.com/alitto/pond/v2 v2.7.1
-	github.com/antiphon-go/antiphon v0.0.0-00010101000000-000000000000
+	github.com/antiphon-go/antiphon v0.0.0
+	github.com/antiphon-go/antiphon/callback/wscallback v0.0.0-00010101000000-000000000000
+	github.com/coder/websocket v1.8.15
+	github.com/creachadair/jrpc2 v1.3.6
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/samber/mo v1.16.0
 	github.com/sourcegraph/conc v0.3.0
+	github.com/sourcegraph/jsonrpc2 v0.2.3
 	golang.org/x/sync v0.25.0
 )
 
 require (
 	github.com/benbjohnson/clock v1.3.5 // indirect
+	github.com/creachadair/mds v0.31.0 // indirect
+	github.com/gogo/protobuf v1.3.2 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/lithammer/shortuuid/v3 v3.0.7 // indirect
+	github.com/oklog/ulid v1.3.1 // indirect
+	github.com/pkg/errors v0.9.1 // indirect
 	go.uber.org/atomic v1.7.0 // indirect
 	go.uber.org/multierr v1.9.0 // indirect
+	google.golang.org/protobuf v1.36.8 // indirect
 )

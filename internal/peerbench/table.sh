@@ -1,10 +1,15 @@
 #!/bin/sh
 # Runs the benchmarks and prints their table; what they printed stays in
-# bench.out. Arguments are further ones of go test, such as -benchtime 2s.
+# bench.out. A first argument future or callback runs that part alone; others are
+# further ones of go test, such as -benchtime 2s.
 set -euf # the words of a pattern are no file names
 cd "$(dirname "$0")"
 export GOWORK=off
-run="go test -run ^$ -bench ${BENCH:-.} -count ${COUNT:-6}${*:+ $*}"
+part=./...
+case ${1:-} in
+future | callback) part=./${1}bench && shift ;;
+esac
+run="go test -run ^$ -bench ${BENCH:-.} -count ${COUNT:-6}${*:+ $*} $part"
 # shellcheck disable=SC2086
 $run >bench.out || { cat bench.out >&2; exit 1; }
 go run ./table "$run" <bench.out

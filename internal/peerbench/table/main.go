@@ -1,7 +1,8 @@
 // Table reads the output of go test -bench from standard input, and prints a
 // Markdown table of it: for each row the median of its runs, as a ratio to the
 // first row of its benchmark, and its allocations. What is weighed instead of
-// timed is shown in bytes. The arguments are the command that was run, which is
+// timed is shown in bytes. What is measured beside, in a unit such as CPU-ns/op,
+// has rows of its own. The arguments are the command that was run, which is
 // printed below the table, with what it ran on.
 package main
 
@@ -100,25 +101,52 @@ func (r *row) median(unit string) (v float64, ok bool) {
 	return (vs[(n-1)/2] + vs[n/2]) / 2, true
 }
 
+// measured are the units of what is timed or weighed, and beside of what is
+// measured beside that, after its name: CPU-ns/op.
+var (
+	measured = regexp.MustCompile(`^(ns)/op$|^(B)/each$`)
+	beside   = regexp.MustCompile(`^(.+)-([^-/]+)`)
+)
+
+// value returns what r has measured under a name, which is empty for what is timed
+// or weighed.
+func (r *row) value(name string) (v float64, unit string, ok bool) {
+	for u := range r.measured {
+		if m := measured.FindStringSubmatch(u); m != nil && name == "" {
+			v, ok = r.median(u)
+			return v, m[1] + m[2], ok
+		}
+		if m := beside.FindStringSubmatch(u); m != nil && name == m[1] {
+			v, ok = r.median(u)
+			return v, m[2], ok
+		}
+	}
+	return 0, "", false
+}
+
+// names are those of what the rows of a benchmark have measured, in order.
+func (rs *runs) names(bench string) []string {
+	names := []string{""}
+	for _, r := range rs.rows {
+		for u := range r.measured {
+			if m := beside.FindStringSubmatch(u); m != nil && r.bench == bench {
+				names = append(names, m[1])
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 func (rs *runs) print(out io.Writer, command string) {
 	fmt.Fprintf(out, "| benchmark | what | ratio | measured | allocs/op |\n|---|---|---:|---:|---:|\n")
-	var base float64
-	last := ""
-	for _, r := range rs.rows {
-		v, unit, allocs := 0.0, "", ""
-		if ns, ok := r.median("ns/op"); ok {
-			v, unit = ns, "ns"
-			if n, ok := r.median("allocs/op"); ok {
-				allocs = fmt.Sprintf("%.0f", n)
-			}
-		} else if bytes, ok := r.median("B/each"); ok {
-			v, unit = bytes, "B"
+	for i, r := range rs.rows {
+		if i > 0 && r.bench == rs.rows[i-1].bench {
+			continue
 		}
-		bench := ""
-		if r.bench != last {
-			base, last, bench = v, r.bench, r.bench
+		for _, name := range rs.names(r.bench) {
+			rs.printRows(out, r.bench, name)
 		}
-		fmt.Fprintf(out, "| %s | %s | %.2f | %s %s | %s |\n", bench, r.name, v/base, digits(v), unit, allocs)
 	}
 	fmt.Fprintf(out, "\nMedians of %d runs, %s on %s/%s, %s cores", rs.count(), runtime.Version(), runtime.GOOS, runtime.GOARCH, rs.cores)
 	if rs.cpu != "" {
@@ -128,6 +156,27 @@ func (rs *runs) print(out io.Writer, command string) {
 		fmt.Fprintf(out, ": `%s`", command)
 	}
 	fmt.Fprintln(out)
+}
+
+// printRows prints what the rows of a benchmark have measured under a name.
+func (rs *runs) printRows(out io.Writer, bench, name string) {
+	var base float64
+	title := strings.TrimSuffix(bench+", "+name, ", ")
+	for _, r := range rs.rows {
+		v, unit, ok := r.value(name)
+		if r.bench != bench || !ok {
+			continue
+		}
+		allocs := ""
+		if n, ok := r.median("allocs/op"); ok && unit == "ns" && name == "" {
+			allocs = fmt.Sprintf("%.0f", n)
+		}
+		if title != "" {
+			base = v
+		}
+		fmt.Fprintf(out, "| %s | %s | %.2f | %s %s | %s |\n", title, r.name, v/base, digits(v), unit, allocs)
+		title = ""
+	}
 }
 
 // count is how many runs the row with the fewest has.
