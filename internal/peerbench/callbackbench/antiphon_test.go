@@ -2,7 +2,6 @@ package callbackbench
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net/http/httptest"
 	"sync"
@@ -95,13 +94,8 @@ func serveBytes(p *callback.Peer) {
 func ourBytes(p *callback.Peer) asker {
 	ask := callback.Dial[[]byte, []byte](p, "echo", nil)
 	return func(ctx context.Context, n int) error {
-		q := question(n)
-		body := append(binary.BigEndian.AppendUint64(make([]byte, 0, 32), uint64(q.N)), q.Text...)
-		a, err := ask(ctx, body).Await(ctx)
-		if len(a) < 8 {
-			return wrong(n, echo{}, err)
-		}
-		return wrong(n, echo{int(binary.BigEndian.Uint64(a)), string(a[8:])}, err)
+		a, err := ask(ctx, questionBytes(n)).Await(ctx)
+		return wrongBytes(n, a, err)
 	}
 }
 
@@ -169,10 +163,27 @@ func pendingAsks(ctx context.Context) (func([]*future.Future[echo]), func()) {
 		}
 }
 
-func ourWebSocket(t testing.TB) asker {
+func ourWebSocket(t testing.TB) asker { return ourEcho(overWebSocket(t, nil, serveEcho)) }
+
+func ourWebSocketForever(t testing.TB) asker {
+	ask := ourWebSocket(t)
+	return func(_ context.Context, n int) error { return ask(context.Background(), n) }
+}
+
+func ourWebSocketBytes(t testing.TB) asker {
+	return ourBytes(overWebSocket(t, &callback.PeerOptions{Codec: callback.Bytes{}}, serveBytes))
+}
+
+func ourWebSocketBytesForever(t testing.TB) asker {
+	ask := ourWebSocketBytes(t)
+	return func(_ context.Context, n int) error { return ask(context.Background(), n) }
+}
+
+// overWebSocket is a peer with another that answers at the other end of a WebSocket.
+func overWebSocket(t testing.TB, o *callback.PeerOptions, serve func(*callback.Peer)) *callback.Peer {
 	h := wscallback.Handler(func(ctx context.Context, c *wscallback.Conn) error {
-		p := callback.NewPeer(c, nil)
-		serveEcho(p)
+		p := callback.NewPeer(c, o)
+		serve(p)
 		return p.Run(ctx)
 	}, nil)
 	srv := httptest.NewServer(h)
@@ -184,10 +195,5 @@ func ourWebSocket(t testing.TB) asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ourEcho(runPeer(t, callback.NewPeer(c, nil)))
-}
-
-func ourWebSocketForever(t testing.TB) asker {
-	ask := ourWebSocket(t)
-	return func(_ context.Context, n int) error { return ask(context.Background(), n) }
+	return runPeer(t, callback.NewPeer(c, o))
 }

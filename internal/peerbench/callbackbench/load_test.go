@@ -2,6 +2,7 @@ package callbackbench
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"runtime"
 	"sync"
@@ -25,6 +26,19 @@ func wrong(n int, a echo, err error) error {
 		err = fmt.Errorf("question %d was answered with %v", n, a)
 	}
 	return err
+}
+
+// The same as bytes, which nobody has to encode.
+func questionBytes(n int) []byte {
+	q := question(n)
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 32), uint64(q.N)), q.Text...)
+}
+
+func wrongBytes(n int, a []byte, err error) error {
+	if len(a) < 8 {
+		return wrong(n, echo{}, err)
+	}
+	return wrong(n, echo{int(binary.BigEndian.Uint64(a)), string(a[8:])}, err)
 }
 
 // An asker asks question n, and returns what was wrong with the answer.

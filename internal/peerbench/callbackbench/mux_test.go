@@ -24,10 +24,14 @@ type mux struct {
 	waiting map[uint64]chan []byte
 }
 
-func muxWebSocket(t testing.TB) asker {
-	m := &mux{waiting: map[uint64]chan []byte{}}
-	m.ws = webSockets(t, muxAnswer)
-	go m.read()
+func muxJSON(t testing.TB) asker {
+	m := openMux(t, func(body []byte) ([]byte, error) {
+		var q echo
+		if err := json.Unmarshal(body, &q); err != nil {
+			return nil, err
+		}
+		return json.Marshal(q)
+	})
 	return func(ctx context.Context, n int) error {
 		q, err := json.Marshal(question(n))
 		if err != nil {
@@ -41,6 +45,21 @@ func muxWebSocket(t testing.TB) asker {
 		err = json.Unmarshal(body, &a)
 		return wrong(n, a, err)
 	}
+}
+
+func muxBytes(t testing.TB) asker {
+	m := openMux(t, func(body []byte) ([]byte, error) { return body, nil })
+	return func(ctx context.Context, n int) error {
+		a, err := m.ask(ctx, questionBytes(n))
+		return wrongBytes(n, a, err)
+	}
+}
+
+func openMux(t testing.TB, work func([]byte) ([]byte, error)) *mux {
+	m := &mux{waiting: map[uint64]chan []byte{}}
+	m.ws = webSockets(t, func(ws *websocket.Conn) { muxAnswer(ws, work) })
+	go m.read()
+	return m
 }
 
 func (m *mux) ask(ctx context.Context, body []byte) ([]byte, error) {
@@ -89,21 +108,16 @@ func numbered(id uint64, body []byte) []byte {
 }
 
 // muxAnswer has a goroutine for each question, so that slow work holds up nobody.
-func muxAnswer(ws *websocket.Conn) {
-	var work sync.WaitGroup
-	defer work.Wait()
+func muxAnswer(ws *websocket.Conn, work func([]byte) ([]byte, error)) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for {
 		_, b, err := ws.Read(context.Background())
 		if err != nil {
 			return
 		}
-		work.Go(func() {
-			var q echo
-			if json.Unmarshal(b[8:], &q) != nil {
-				return
-			}
-			a, err := json.Marshal(q)
-			if err == nil {
+		all.Go(func() {
+			if a, err := work(b[8:]); err == nil {
 				_ = ws.Write(context.Background(), websocket.MessageBinary, numbered(binary.BigEndian.Uint64(b), a))
 			}
 		})

@@ -17,15 +17,28 @@ func BenchmarkWebSocketAsk64(b *testing.B)  { webSocketAsk(b, 64) }
 func BenchmarkWebSocketAsk512(b *testing.B) { webSocketAsk(b, 512) }
 
 func webSocketAsk(b *testing.B, flight int) {
-	spend := func(name string, open func(testing.TB) asker) {
-		b.Run(name, func(b *testing.B) { reportCPU(b, spread(b, flight, open(b))) })
-	}
-	spend("raw", muxWebSocket)
+	spend(b, flight, "raw", muxJSON)
 	b.Run("TCP ping-pong", func(b *testing.B) { reportCPU(b, pingPong(b, flight)) })
-	spend("antiphon", ourWebSocket)
-	spend("antiphon, ctx that cannot end", ourWebSocketForever)
-	spend("jrpc2", jrpc2WebSocket)
-	spend("sourcegraph/jsonrpc2", jsonrpc2WebSocket)
+	spend(b, flight, "antiphon", ourWebSocket)
+	spend(b, flight, "antiphon, ctx that cannot end", ourWebSocketForever)
+	spend(b, flight, "jrpc2", jrpc2WebSocket)
+	spend(b, flight, "sourcegraph/jsonrpc2", jsonrpc2WebSocket)
+}
+
+// The same with bytes that nobody encodes: what is left is the way.
+func BenchmarkWebSocketBytes1(b *testing.B)   { webSocketBytes(b, 1) }
+func BenchmarkWebSocketBytes64(b *testing.B)  { webSocketBytes(b, 64) }
+func BenchmarkWebSocketBytes512(b *testing.B) { webSocketBytes(b, 512) }
+
+func webSocketBytes(b *testing.B, flight int) {
+	spend(b, flight, "raw", muxBytes)
+	spend(b, flight, "antiphon", ourWebSocketBytes)
+	spend(b, flight, "antiphon, ctx that cannot end", ourWebSocketBytesForever)
+}
+
+// spend is asks that reports the CPU too.
+func spend(b *testing.B, flight int, name string, open func(testing.TB) asker) {
+	b.Run(name, func(b *testing.B) { reportCPU(b, spread(b, flight, open(b))) })
 }
 
 func reportCPU(b *testing.B, used time.Duration) {
