@@ -4,12 +4,14 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
+	mathrand "math/rand/v2"
 )
 
-// An ID names one expectation and its answer: 128 bits, of which 96 are random
-// (crypto/rand) and the others say where the expectation is kept. Whoever knows
-// an ID can answer it; nobody can guess one, and none is used twice. As text it
-// is 22 characters of unpadded base64url (RFC 4648, section 5).
+// An ID names one expectation and its answer: 128 bits, of which 96 are random and
+// the others say where the expectation is kept. The random ones come from ChaCha8,
+// seeded from crypto/rand time and again. Whoever knows an ID can answer it; nobody
+// can guess one, and none is used twice. As text it is 22 characters of unpadded
+// base64url (RFC 4648, section 5).
 //
 // Zero value: names nothing.
 type ID [16]byte
@@ -74,20 +76,30 @@ func (id *ID) parts() (nonce, uint32) {
 // is compares in constant time.
 func (n nonce) is(o nonce) bool { return (n.lo^o.lo)|uint64(n.hi^o.hi) == 0 }
 
-// nonces are random numbers drawn ahead: one at a time costs ten times as much.
+// nonces are random numbers from a generator that is seeded anew from crypto/rand
+// time and again: reading that for each costs five times as much.
 type nonces struct {
-	buf [96 * 12]byte
-	at  int // how much of buf is used; its zero value means none was drawn
+	source *mathrand.ChaCha8
+	left   int // how many there are to draw until it is seeded again
 }
 
+const reseed = 1024
+
 func (s *nonces) next() nonce {
-	if s.at == 0 || s.at == len(s.buf) {
-		_, _ = rand.Read(s.buf[:]) // never fails
-		s.at = 0
+	if s.left == 0 {
+		s.seed()
 	}
-	b := s.buf[s.at : s.at+12]
-	s.at += 12
-	n := nonce{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint32(b[8:])}
-	clear(b)
-	return n
+	s.left--
+	return nonce{s.source.Uint64(), uint32(s.source.Uint64())}
+}
+
+func (s *nonces) seed() {
+	var seed [32]byte
+	_, _ = rand.Read(seed[:]) // never fails
+	if s.source == nil {
+		s.source = mathrand.NewChaCha8(seed)
+	} else {
+		s.source.Seed(seed)
+	}
+	s.left = reseed
 }

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -14,6 +15,7 @@ import (
 // RegistryOptions are the limits of a [Registry]. A zero field means its default.
 type RegistryOptions struct {
 	// MaxPending is how many expectations there may be at once. 0 means 1048576.
+	// It bounds the memory: about 50 bytes each, beside their futures.
 	MaxPending int
 	// Wait makes Expect wait for room where it would else fail with ErrFull.
 	Wait bool
@@ -40,19 +42,23 @@ const (
 // named by an [ID] that whoever answers must know. Expect before you ask, so that
 // no answer can be faster than its expectation.
 //
-// Of all answers to one ID exactly one is taken; the others are told why not, and
+// Of all answers to one ID at most one is taken; the others are told why not, and
 // observed. An expectation ends when it is answered, when its time or its context
 // is over, or with the registry; it costs no goroutine, and no timer of its own.
+// At least the last 256 that were answered are remembered, and the last 256 that
+// ended otherwise: a later answer is told from one to an ID that never was.
 //
 // Concurrency: all methods may be called by any number of goroutines.
 //
 // Cancellation: when the context that Expect was given ends, so does the
 // expectation.
 //
-// Closing: Close ends all expectations.
+// Closing: Close ends all expectations. A registry that nobody closes leaves
+// nothing behind once the time of its last expectation is over.
 //
-// Zero value: none; use NewRegistry.
+// Zero value: an empty registry with the defaults. A Registry must not be copied.
 type Registry[T any] struct {
+	once  sync.Once
 	table *table
 	opts  RegistryOptions
 	room  *semaphore.Weighted // nil unless Expect waits
@@ -67,31 +73,46 @@ func NewRegistry[T any](o *RegistryOptions) *Registry[T] {
 	if o != nil {
 		r.opts = *o
 	}
+	r.ready()
+	return r
+}
+
+// ready returns the table of r, which may be a zero value.
+func (r *Registry[T]) ready() *table {
+	r.once.Do(r.init)
+	return r.table
+}
+
+func (r *Registry[T]) init() {
+	o := &r.opts
 	switch {
-	case r.opts.MaxPending < 0:
+	case o.MaxPending < 0:
 		r.wrong = misuse("options", "RegistryOptions.MaxPending is negative")
-	case r.opts.TTL < 0:
+	case o.TTL < 0:
 		r.wrong = misuse("options", "RegistryOptions.TTL is negative")
 	}
-	if r.opts.MaxPending == 0 {
-		r.opts.MaxPending = defaultMaxPending
+	if o.MaxPending == 0 {
+		o.MaxPending = defaultMaxPending
 	}
-	if r.opts.TTL == 0 {
-		r.opts.TTL = defaultTTL
+	if o.TTL == 0 {
+		o.TTL = defaultTTL
 	}
-	limit := r.opts.MaxPending
-	if r.opts.Wait && limit > 0 {
-		r.room = semaphore.NewWeighted(int64(limit))
+	if o.Wait && o.MaxPending > 0 {
+		r.room = semaphore.NewWeighted(int64(o.MaxPending))
 	}
-	r.table = newTable(r.opts.Clock, limit)
-	return r
+	r.table = newTable(o.Clock, o.MaxPending)
 }
 
 // An expectation is an entry of a registry, and its future.
 type expectation[T any] struct {
 	promise future.Promise[T]
 	in      *Registry[T]
-	stop    func() bool // takes the hook off the context; guarded by the table
+}
+
+// A bound is an expectation that a context may end: most have none that can.
+type bound[T any] struct {
+	expectation[T]
+	stop func() bool // takes the hook off the context; guarded by the table
 }
 
 // Expect enters an expectation for ttl, or for the registry's TTL if ttl is 0.
@@ -100,10 +121,12 @@ type expectation[T any] struct {
 // all of class unknown: for the registry does not know what became of the
 // request.
 //
-// It fails, and there is no expectation, if ctx has ended, with ErrFull or
-// ErrClosed, or with code invalid_argument if ttl is negative. A nil ctx counts as
-// context.Background().
+// If Expect has to wait for room, it waits until there is some, ctx ends or the
+// registry is closed; ttl begins after that. It fails, and there is no
+// expectation, if ctx has ended, with ErrFull or ErrClosed, or with code
+// invalid_argument if ttl is negative. A nil ctx counts as context.Background().
 func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
+	t := r.ready()
 	if ctx == nil {
 		ctx = context.Background()
 	}
@@ -119,25 +142,37 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 		return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
 	}
 	if r.room != nil {
-		if r.table.closed.Load() {
+		if t.closed.Load() {
 			return ID{}, nil, ErrClosed
 		}
 		if r.room.Acquire(ctx, 1) != nil {
 			return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
 		}
 	}
+	if ctx.Done() != nil {
+		return r.expectBound(ctx, ttl)
+	}
 	e := &expectation[T]{in: r}
 	f := e.promise.Future() // before anybody can settle it
+	id, err := t.add(e, t.in(ttl))
+	if err != nil {
+		r.freeRoom()
+		return ID{}, nil, err
+	}
+	return id, f, nil
+}
+
+func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
+	e := &bound[T]{expectation: expectation[T]{in: r}}
+	f := e.promise.Future()
 	id, err := r.table.add(e, r.table.in(ttl))
 	if err != nil {
 		r.freeRoom()
 		return ID{}, nil, err
 	}
-	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { r.giveUp(ctx, id) })
-		if !r.table.hold(id, func() { e.stop = stop }) {
-			stop()
-		}
+	stop := context.AfterFunc(ctx, func() { r.giveUp(ctx, id) })
+	if !r.table.hold(id, func() { e.stop = stop }) {
+		stop()
 	}
 	return id, f, nil
 }
@@ -147,64 +182,63 @@ var errNegativeTTL = misuse("negative_ttl", "the time to live of an expectation 
 // Resolve answers the expectation of id with v. It returns nil for the one answer
 // that is taken; any other is an orphan: the error is [ErrOrphan] and says why.
 func (r *Registry[T]) Resolve(id ID, v T) error {
-	e, err := r.end(id, answered)
+	p, err := r.end(id, answered)
 	if err != nil {
 		return err
 	}
-	e.promise.Resolve(v)
+	p.Resolve(v)
 	return nil
 }
 
 // Reject answers the expectation of id with err, as Resolve does with a value. An
-// asker that gives up rejects its own expectation.
+// asker that gives up rejects its own expectation. A nil err is replaced by an
+// error that says so.
 func (r *Registry[T]) Reject(id ID, err error) error {
-	e, orphaned := r.end(id, answered)
+	p, orphaned := r.end(id, answered)
 	if orphaned != nil {
 		return orphaned
 	}
-	e.promise.Reject(err)
+	p.Reject(err)
 	return nil
 }
 
 // Touch gives the expectation of id another ttl from now on, or the registry's TTL
 // if ttl is 0. It fails as Resolve does, and changes nothing, if there is none.
 func (r *Registry[T]) Touch(id ID, ttl time.Duration) error {
+	t := r.ready()
 	switch {
 	case ttl < 0:
 		return errNegativeTTL
 	case ttl == 0:
 		ttl = r.opts.TTL
 	}
-	return r.table.touch(id, func() moment { return r.table.in(ttl) })
+	at := t.in(ttl)
+	return t.touch(id, func() moment { return at })
 }
 
 // Len returns how many expectations there are.
-func (r *Registry[T]) Len() int { return int(r.table.count.Load()) }
+func (r *Registry[T]) Len() int { return int(r.ready().count.Load()) }
 
 // Close refuses further expectations with [ErrClosed] and ends all there are, with
 // an error of class unknown that is ErrClosed and err, which may be nil. Calling
 // it again does nothing.
 func (r *Registry[T]) Close(err error) {
 	why := because(ErrClosed, antiphon.ClassUnknown, err)
-	for _, e := range r.table.close() {
-		e := e.(*expectation[T])
-		e.leave()
-		e.promise.Reject(why)
-	}
+	each(r.ready().close(), func(e entry) {
+		r.leave(e).Reject(why)
+	})
 }
 
 // end takes the expectation of id out, or observes the orphan.
-func (r *Registry[T]) end(id ID, h how) (*expectation[T], error) {
-	found, err := r.table.remove(id, h)
+func (r *Registry[T]) end(id ID, h how) (*future.Promise[T], error) {
+	e, err := r.ready().remove(id, h)
 	if err != nil {
 		if r.opts.Observer != nil {
 			r.opts.Observer.Emit(antiphon.Event{Name: orphanEvent(err), Kind: r.opts.Name, ID: id.String(), Err: err})
 		}
 		return nil, err
 	}
-	e := found.(*expectation[T])
-	e.leave()
-	return e, nil
+	return r.leave(e), nil
 }
 
 func orphanEvent(err error) string {
@@ -218,10 +252,8 @@ func orphanEvent(err error) string {
 }
 
 func (r *Registry[T]) giveUp(ctx context.Context, id ID) {
-	if found, err := r.table.remove(id, gone); err == nil {
-		e := found.(*expectation[T])
-		e.leave()
-		e.promise.Reject(gaveUp(ctx, antiphon.ClassUnknown))
+	if e, err := r.table.remove(id, gone); err == nil {
+		r.leave(e).Reject(gaveUp(ctx, antiphon.ClassUnknown))
 	}
 }
 
@@ -231,23 +263,33 @@ func (r *Registry[T]) freeRoom() {
 	}
 }
 
-// leave gives back what an expectation held beside its slot, which is free.
-func (e *expectation[T]) leave() {
-	if e.stop != nil {
-		e.stop()
-		e.stop = nil
+// leave gives back what an expectation held beside its slot, which is free, and
+// returns what is left to settle.
+func (r *Registry[T]) leave(e entry) *future.Promise[T] {
+	r.freeRoom()
+	switch e := e.(type) {
+	case *expectation[T]:
+		return &e.promise
+	case *bound[T]:
+		if e.stop != nil {
+			e.stop()
+			e.stop = nil
+		}
+		return &e.promise
 	}
-	e.in.freeRoom()
+	panic("callback: a registry holds expectations")
 }
 
-// due: the time is over.
-func (e *expectation[T]) due(id ID, _ moment) {
-	r := e.in
+func (e *expectation[T]) due(id ID, _ moment) { e.in.expire(e, id) }
+
+func (b *bound[T]) due(id ID, _ moment) { b.in.expire(b, id) }
+
+// expire: the time of e is over.
+func (r *Registry[T]) expire(e entry, id ID) {
 	if !r.table.removeDue(id) {
 		return // answered or touched meanwhile
 	}
-	e.leave()
-	e.promise.Reject(ErrExpired)
+	r.leave(e).Reject(ErrExpired)
 	if r.opts.Observer != nil {
 		r.opts.Observer.Emit(antiphon.Event{Name: "callback.expired", Kind: r.opts.Name, ID: id.String(), Err: ErrExpired})
 	}

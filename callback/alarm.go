@@ -1,0 +1,173 @@
+package callback
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/benbjohnson/clock"
+)
+
+// An alarm rings, on a goroutine of its own, when the earliest of the moments it
+// was set to has come. It is left alone when what it was set for has gone: it then
+// rings for nothing. That is once in a lifetime of an entry, where setting it
+// right would be once an entry.
+//
+// It sets a new timer rather than an old one anew, and never calls the clock under
+// its lock.
+type alarm struct {
+	clock clock.Clock
+	start time.Time
+	ring  func()
+	by    atomic.Int64 // it rings by then, or never
+
+	mu    sync.Mutex
+	timer *clock.Timer
+	at    moment // when the timer goes off
+	off   bool
+}
+
+func (a *alarm) init(clk clock.Clock, ring func()) {
+	a.clock, a.start, a.ring = clk, clk.Now(), ring
+	a.by.Store(never)
+}
+
+func (a *alarm) now() moment { return int64(a.clock.Since(a.start)) }
+
+// set sees to it that the alarm rings by at.
+func (a *alarm) set(at moment) {
+	for by := a.by.Load(); at < by; by = a.by.Load() {
+		if a.by.CompareAndSwap(by, at) {
+			a.wind(at)
+			return
+		}
+	}
+}
+
+func (a *alarm) wind(at moment) {
+	timer := a.after(at)
+	if timer == nil {
+		go a.ring()
+		return
+	}
+	a.mu.Lock()
+	if !a.off && (a.timer == nil || at < a.at) {
+		timer, a.timer, a.at = a.timer, timer, at
+	}
+	a.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+}
+
+// after returns a timer that goes off at at, or nil if that is past: a mock clock
+// would not look at such a timer before it is moved on.
+func (a *alarm) after(at moment) *clock.Timer {
+	for {
+		now := a.now()
+		if at <= now {
+			return nil
+		}
+		d := at - now
+		if d < 0 {
+			d = math.MaxInt64
+		}
+		timer := a.clock.AfterFunc(time.Duration(d), a.ring)
+		if a.now()-now < int64(time.Millisecond) {
+			return timer
+		}
+		timer.Stop() // a mock clock was moved on meanwhile, and it is late
+	}
+}
+
+// rung notes that the alarm has rung: what is added from now on has to set it
+// again. Whatever was added before is then seen by whoever calls this.
+func (a *alarm) rung() {
+	a.mu.Lock()
+	timer := a.timer
+	a.timer = nil
+	a.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+	a.by.Store(never) // after the timer was let go, or it might be the wrong one
+}
+
+// close silences it for good.
+func (a *alarm) close() {
+	a.mu.Lock()
+	timer := a.timer
+	a.timer, a.off = nil, true
+	a.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+}
+
+// expireBatch is how many entries are taken out of a shard's heap under one lock.
+const expireBatch = 256
+
+// A round tells all of a table that is due.
+type round struct {
+	*table
+	batch []placed // of shard k
+	told  int      // how many of them have been told
+	k     uint32
+	now   moment // when the batch was due
+	next  moment // when the next one will be
+	ended bool
+}
+
+func (t *table) expire() {
+	t.alarm.rung()
+	r := &round{table: t, next: never}
+	r.run()
+}
+
+func (r *round) run() {
+	defer func() {
+		if !r.ended { // what hangs on a future has ended the goroutine: the others must not suffer
+			go r.run()
+		}
+	}()
+	for {
+		for r.told < len(r.batch) {
+			d := r.batch[r.told]
+			r.batch[r.told] = placed{}
+			r.told++
+			d.entry.due(d.id, r.now)
+		}
+		if r.k == r.live.Load() {
+			break
+		}
+		r.now = r.table.now()
+		r.fill()
+	}
+	r.ended = true
+	r.alarm.set(r.next)
+}
+
+// fill takes the first entries of shard k that are due out of its heap. If that
+// was all, it goes on to the next shard.
+func (r *round) fill() {
+	sh := r.shards[r.k].Load()
+	r.batch, r.told = r.batch[:0], 0
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for sh.heap.n > 0 {
+		d := *sh.heap.get(0)
+		if d.at > r.now {
+			r.next = min(r.next, d.at)
+			break
+		}
+		if len(r.batch) == expireBatch {
+			return
+		}
+		sh.heap.remove(sh, 0)
+		s := sh.slot(d.slot)
+		s.at = 0
+		r.batch = append(r.batch, placed{s.entry, makeID(nonce{s.lo, s.hi}, r.ref(r.k, d.slot))})
+	}
+	r.k++
+}
