@@ -365,6 +365,7 @@ func (p *Peer) end(why error) {
 	p.die(because(ErrClosed, notAccepted, why))
 	p.out.close()
 	p.jobs.cancel(because(ErrClosed, unknown, why))
+	p.jobs.times.close()
 	if p.transport != nil {
 		_ = p.transport.Close()
 	}
