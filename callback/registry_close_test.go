@@ -48,7 +48,7 @@ func TestC7_CloseEndsAllExpectations(t *testing.T) {
 			if r.Len() != 0 {
 				t.Fatal(r.Len())
 			}
-			_, _, got := r.Expect(nil, 0)
+			_, _, got := r.Expect(none, 0)
 			if got != callback.ErrClosed {
 				t.Fatal(got)
 			}
@@ -76,7 +76,7 @@ func TestC7_CloseLeavesNoTimer(t *testing.T) {
 		if armed(mock) {
 			t.Fatal("a timer is left")
 		}
-		if _, _, err := r.Expect(nil, time.Second); err == nil || armed(mock) {
+		if _, _, err := r.Expect(none, time.Second); err == nil || armed(mock) {
 			t.Fatal("a timer was made after all")
 		}
 	})
@@ -91,7 +91,7 @@ func TestC7_CloseLeavesNoTimerWhateverIsGoingOn(t *testing.T) {
 			for i := range 4 {
 				wg.Go(func() {
 					for d := range 20 {
-						id, _, err := r.Expect(nil, time.Duration(1000-10*d-i)*time.Second)
+						id, _, err := r.Expect(none, time.Duration(1000-10*d-i)*time.Second)
 						if err == nil {
 							_ = r.Touch(id, time.Duration(100-4*d-i)*time.Second)
 						}
@@ -333,7 +333,7 @@ func TestC7_CloseWhileOthersBeginToWait(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
-					if _, _, err := r.Expect(nil, 0); err != nil && err != callback.ErrClosed {
+					if _, _, err := r.Expect(none, 0); err != nil && err != callback.ErrClosed {
 						t.Error(err)
 					}
 				})

@@ -18,6 +18,9 @@ import (
 	"github.com/antiphon-go/antiphon/future"
 )
 
+// none is the context of those who have none.
+var none context.Context
+
 // A world is a bubble with a clock in it: the real one, which is virtual there, or
 // a mock.
 type world struct {
@@ -481,7 +484,7 @@ func TestC4_ContextThatEndsFreesTheEntryBeforeTheFutureSettles(t *testing.T) {
 					if err := r.Resolve(id, 1); err != callback.ErrLate {
 						t.Error(err)
 					}
-					id, _, err2 := r.Expect(nil, 0) // there is room
+					id, _, err2 := r.Expect(none, 0) // there is room
 					if err2 != nil {
 						t.Error(err2)
 					}
@@ -489,7 +492,7 @@ func TestC4_ContextThatEndsFreesTheEntryBeforeTheFutureSettles(t *testing.T) {
 				})
 				began := time.Now()
 				finish()
-				if _, err := looked.Await(nil); err != nil {
+				if _, err := looked.Await(none); err != nil {
 					t.Fatal(err)
 				}
 				if took := time.Since(began); took > time.Second {
@@ -605,7 +608,7 @@ func TestC5_NobodyIsRefusedForAnotherThatIs(t *testing.T) {
 		for range 2 * limit {
 			wg.Go(func() {
 				for range 500 {
-					id, f, err := r.Expect(nil, 0)
+					id, f, err := r.Expect(none, 0)
 					if n := int64(r.Len()); n > most.Load() {
 						most.Store(n)
 					}
@@ -634,11 +637,11 @@ func TestX6_LimitsAreOnByDefault(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var r callback.Registry[struct{}]
 		for range 1 << 20 {
-			if _, _, err := r.Expect(nil, 0); err != nil {
+			if _, _, err := r.Expect(none, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, _, err := r.Expect(nil, 0); err != callback.ErrFull {
+		if _, _, err := r.Expect(none, 0); err != callback.ErrFull {
 			t.Fatal(err)
 		}
 		time.Sleep(30 * time.Second) // and no wait is without end
@@ -662,7 +665,7 @@ func TestX5_ZeroValuesAreSafe(t *testing.T) {
 		if err := r.Resolve(id, "x"); err != nil {
 			t.Fatal(err)
 		}
-		if v, err := f.Await(nil); v != "x" || err != nil {
+		if v, err := f.Await(none); v != "x" || err != nil {
 			t.Fatal(v, err)
 		}
 		r.Close(nil)
@@ -679,7 +682,7 @@ func TestX5_ZeroValuesAreSafe(t *testing.T) {
 		}
 		var closed callback.Registry[string]
 		closed.Close(nil)
-		if _, _, err := closed.Expect(nil, 0); err != callback.ErrClosed {
+		if _, _, err := closed.Expect(none, 0); err != callback.ErrClosed {
 			t.Error(err)
 		}
 	})
@@ -710,7 +713,7 @@ func TestNegativeOptionsAreNamed(t *testing.T) {
 				o.Wait = wait
 				r := callback.NewRegistry[int](&o)
 				for range 2 {
-					_, _, err := r.Expect(nil, time.Second)
+					_, _, err := r.Expect(none, time.Second)
 					ended(t, err, antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted)
 					if !strings.Contains(err.Error(), "RegistryOptions."+name) {
 						t.Error(err)
@@ -723,7 +726,7 @@ func TestNegativeOptionsAreNamed(t *testing.T) {
 			}
 		}
 		r := callback.NewRegistry[int](nil)
-		_, _, err := r.Expect(nil, -1)
+		_, _, err := r.Expect(none, -1)
 		ended(t, err, antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted)
 		if r.Len() != 0 {
 			t.Error(r.Len())
