@@ -2,13 +2,10 @@ package wscallback
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/benbjohnson/clock"
 	"github.com/coder/websocket"
 
 	"github.com/antiphon-go/antiphon"
@@ -21,52 +18,54 @@ import (
 // Accepted means that Conn holds the message and will write it. A message that was
 // accepted is lost when the connection breaks, unless there is a session.
 //
-// Concurrency, Ownership, Closing: as callback.Transport says. An idle connection
-// costs one goroutine, which reads.
+// Concurrency, Ownership: as callback.Transport says.
+//
+// Closing: Close is polite for half a second: it writes what was accepted, says
+// goodbye, and waits for the other end to agree; then it ends the connection
+// anyhow. The session ends at both ends. What was received is still handed out.
+//
+// Delivery and order: at most once, and in the order of acceptance, but for a text
+// that is larger than 16 KiB, or a binary one, which others may overtake.
 type Conn struct {
-	opts    Options
+	opts    *Options
 	request *http.Request // of a server's
+	text    bool          // the form of messages
+	url     string        // of one that was dialed
+	start   time.Time     // moments are since then
 	life    context.Context
 	die     context.CancelCauseFunc
-	tasks   sync.WaitGroup // reader, writer, redialer, ping
-	onClose func(*Conn)    // tells the server
+	tasks   sync.WaitGroup // reader, writers, redialer, ping
+	onClose func(*Conn)    // tells the server; nil for one that was dialed
+	serving bool           // it has a place; the lock of the server guards it
+	name    callback.ID    // under which the server finds its session, or zero
 
-	mu     sync.Mutex
-	ws     *websocket.Conn // nil while there is none
-	text   bool
-	closed bool
-	final  bool // it will not be connected again
-	listen bool
-	epoch  int
-
-	out     []byte        // frames to be written: binary with their lengths
-	texts   [][]byte      // or text
-	waiting int           // bytes of texts
-	spare   []byte        // the buffer that was written last
-	writing bool          // there is a writer
-	room    chan struct{} // closed when there is room, or a connection; nil if nobody waits
-	quiet   chan struct{} // closed when all is written; nil if nobody waits
-
-	in      []*callback.Message
-	inBytes int
-	broke   error         // why the connection broke, if Receive has yet to say so
-	reader  chan struct{} // has room for one: something came for Receive
-	drained chan struct{} // has room for one: the inbox has room
-
-	heard   time.Time
-	pulse   *clock.Timer
+	mu      sync.Mutex
+	link    *link    // nil while there is none
 	session *session // nil if there is none
-	url     string   // of one that was dialed
+	closed  bool
+	final   bool // it will not be connected again
+	attempt int  // how often it was tried to connect, in vain or for a short time
+
+	out   outgoing
+	in    incoming
+	quiet chan struct{} // closed when all is written; nil if nobody waits
 }
 
-func newConn(o Options) *Conn {
-	c := &Conn{opts: o, reader: make(chan struct{}, 1), drained: make(chan struct{}, 1)}
+func newConn(o *Options) *Conn {
+	c := &Conn{opts: o, start: o.Clock.Now()}
+	c.in.init()
 	c.life, c.die = context.WithCancelCause(context.Background())
 	return c
 }
 
+// A moment is a time since a Conn was made.
+type moment = time.Duration
+
+func (c *Conn) now() moment { return c.opts.Clock.Since(c.start) }
+
 // Request returns the request that a server's connection began with, for its
-// header and address, and nil for one that was dialed. Its context has ended.
+// header and address, and nil for one that was dialed. Its context is the one that
+// serve was given.
 func (c *Conn) Request() *http.Request { return c.request }
 
 // Caps says that the wire is point-to-point.
@@ -74,106 +73,16 @@ func (c *Conn) Caps() callback.Caps {
 	return callback.Caps{MaxBody: c.opts.MaxBody, PointToPoint: true}
 }
 
-// Listen opens the one inbox, which has the empty address.
-func (c *Conn) Listen(_ context.Context, addr string) (callback.Inbox, error) {
-	if addr != "" {
-		return nil, errors.ErrUnsupported
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.closed:
-		return nil, callback.ErrClosed
-	case c.listen:
-		return nil, antiphon.Errorf(antiphon.CodeFailedPrecondition, "wscallback: a connection has one inbox")
-	}
-	c.listen = true
-	return inbox{c}, nil
-}
-
-type inbox struct{ c *Conn }
-
-func (inbox) Addr() string { return "" }
-
-func (in inbox) Close() error { return nil } // it ends with its connection
-
-func (in inbox) Receive(ctx context.Context) (callback.Delivery, error) {
-	c := in.c
-	for {
-		c.mu.Lock()
-		switch {
-		case len(c.in) > 0:
-			m := c.in[0]
-			c.in[0] = nil
-			if c.in = c.in[1:]; len(c.in) == 0 {
-				c.in = nil
-			}
-			c.inBytes -= weight(m)
-			c.mu.Unlock()
-			signal(c.drained)
-			if m.Kind == garbage {
-				return callback.Delivery{}, callback.ErrMalformed
-			}
-			return callback.Delivery{Message: m}, nil
-		case c.broke != nil:
-			err := c.broke
-			c.broke = nil
-			c.wake() // what is sent from now on goes over the next connection
-			c.mu.Unlock()
-			return callback.Delivery{}, err
-		case c.closed || c.final:
-			c.mu.Unlock()
-			return callback.Delivery{}, callback.ErrClosed
-		}
-		c.mu.Unlock()
-		select {
-		case <-c.reader:
-		case <-ctx.Done():
-			return callback.Delivery{}, ctxError(ctx)
-		}
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-// ctxError is the error of who waited in vain: the message was not taken.
-func ctxError(ctx context.Context) error {
-	err := antiphon.Errorf(antiphon.CodeOf(ctx.Err()), "wscallback: gave up: %w", context.Cause(ctx))
-	err.Class = antiphon.ClassNotAccepted
-	return err
-}
-
-// wake lets those look again who wait for room. The caller holds the lock.
-func (c *Conn) wake() {
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
-	}
-}
-
 // TrySend takes m if there is a connection, or a session, and room.
 func (c *Conn) TrySend(m *callback.Message) (bool, error) {
-	frame, err := c.encode(m)
-	if err != nil {
-		return true, err
-	}
-	wait, err := c.put(m.Kind, frame, false)
+	wait, err := c.put(m, false)
 	return wait == nil, err
 }
 
 // Send waits until TrySend would take m.
 func (c *Conn) Send(ctx context.Context, m *callback.Message) error {
-	frame, err := c.encode(m)
-	if err != nil {
-		return err
-	}
 	for {
-		wait, err := c.put(m.Kind, frame, true)
+		wait, err := c.put(m, true)
 		if wait == nil {
 			return err
 		}
@@ -185,165 +94,116 @@ func (c *Conn) Send(ctx context.Context, m *callback.Message) error {
 	}
 }
 
-// encode writes m in the form of the connection, without a length.
-func (c *Conn) encode(m *callback.Message) ([]byte, error) {
-	if len(m.Body) > c.opts.MaxBody {
-		return nil, antiphon.Errorf(antiphon.CodeResourceExhausted, "wscallback: %d bytes of body, of at most %d: %w",
-			len(m.Body), c.opts.MaxBody, antiphon.ErrTooLarge)
-	}
+// ctxError is the error of who waited in vain: the message was not taken.
+func ctxError(ctx context.Context) error {
+	err := antiphon.Errorf(antiphon.CodeOf(ctx.Err()), "wscallback: gave up: %w", context.Cause(ctx))
+	err.Class = antiphon.ClassNotAccepted
+	return err
+}
+
+// Reconnect drops the connection as if it had broken.
+func (c *Conn) Reconnect(cause error) {
 	c.mu.Lock()
-	text := c.text
+	l := c.link
 	c.mu.Unlock()
-	now := c.opts.Clock.Now()
-	if text {
-		return callback.AppendMessageText(nil, m, now)
+	if l != nil {
+		c.lost(l, cause)
 	}
-	return callback.AppendMessage(make([]byte, 0, len(m.Body)+len(m.To)+64), m, now)
 }
 
-var waitForever = make(chan struct{})
-
-// put takes a frame, or returns what to wait for.
-func (c *Conn) put(kind callback.Kind, frame []byte, willing bool) (wait chan struct{}, err error) {
+// attach makes l the connection, if the Conn is not closed and has none, and its
+// session is s. The caller does not hold the lock.
+func (c *Conn) attach(l *link, s *session, turn int) bool {
+	l.ws.SetReadLimit(c.opts.limit(c.text))
+	now := c.now()
+	l.born = now
+	l.heard.Store(int64(now))
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	share := c.opts.Buffer
-	switch kind {
-	case callback.Request:
-		share /= 2
-	case callback.Event:
-		share /= 4
+	if c.closed || c.final || c.link != nil || c.session != s || s != nil && s.turn != turn {
+		c.mu.Unlock()
+		return false
 	}
-	held := len(c.out) + c.waiting
-	able := (c.ws != nil || c.session != nil) && c.broke == nil
-	switch {
-	case c.closed:
-		return nil, callback.ErrClosed
-	case c.final:
-		return nil, callback.ErrUndeliverable
-	case able && (held == 0 || held+len(frame) <= share):
-		c.append(frame)
-		return nil, nil
-	case !willing:
-		return waitForever, nil
+	c.link = l
+	if s != nil {
+		s.replay(c)
 	}
-	if c.room == nil {
-		c.room = make(chan struct{})
+	if c.in.mode != unread {
+		c.startPulse(l, c.opts.Heartbeat)
 	}
-	return c.room, nil
-}
-
-// append enters a frame and sees to it that it is written. The caller holds the
-// lock.
-func (c *Conn) append(frame []byte) {
-	if c.session != nil {
-		c.session.keep(frame)
+	if c.in.mode == pulled {
+		c.tasks.Add(1)
+		go c.read(l)
 	}
-	c.enqueue(frame)
 	c.pump()
+	c.wake()
+	c.mu.Unlock()
+	signal(c.in.reader) // who feeds waits for it
+	c.observe("ws.connected", nil, 0)
+	return true
 }
 
-func (c *Conn) enqueue(frame []byte) {
-	if c.text {
-		c.texts = append(c.texts, frame)
-		c.waiting += len(frame)
-		return
-	}
-	if c.out == nil {
-		c.out, c.spare = c.spare[:0], nil
-	}
-	c.out = append(binary.AppendUvarint(c.out, uint64(len(frame))), frame...)
-}
-
-// pump starts a writer if there is something to write, somewhere to write it, and
-// no writer. The caller holds the lock.
-func (c *Conn) pump() {
-	if c.ws == nil || c.writing || c.closed || len(c.out) == 0 && len(c.texts) == 0 {
-		return
-	}
-	c.writing = true
-	c.tasks.Add(1)
-	go c.write(c.ws, c.epoch)
-}
-
-// batch is how many bytes share a message, unless one frame has more.
-const batch = 32 << 10
-
-// write is the goroutine that writes until nothing is left.
-func (c *Conn) write(ws *websocket.Conn, epoch int) {
-	defer c.tasks.Done()
-	var buf, rest []byte
-	for {
-		c.mu.Lock()
-		if len(rest) == 0 {
-			if cap(buf) <= 2*batch {
-				c.spare = buf[:0]
-			}
-			buf, rest = c.out, c.out
-			c.out = nil
-		}
-		texts := c.texts
-		c.texts, c.waiting = nil, 0
-		if len(rest) == 0 && len(texts) == 0 || c.epoch != epoch {
-			if c.epoch == epoch {
-				c.writing = false
-			}
-			if c.quiet != nil {
-				close(c.quiet)
-				c.quiet = nil
-			}
-			c.mu.Unlock()
-			return
-		}
-		c.wake()
-		c.mu.Unlock()
-		var err error
-		for _, t := range texts {
-			if err == nil {
-				err = c.writeOne(ws, websocket.MessageText, t)
-			}
-		}
-		if n := first(rest); n > 0 && err == nil {
-			err = c.writeOne(ws, websocket.MessageBinary, rest[:n])
-			rest = rest[n:]
-		}
-		if err != nil {
-			c.lost(epoch, err)
-			return
-		}
-	}
-}
-
-// first returns how many bytes of frames go into one message.
-func first(b []byte) (n int) {
-	for n < len(b) {
-		size, k := binary.Uvarint(b[n:])
-		if n > 0 && n+k+int(size) > batch {
-			break
-		}
-		n += k + int(size)
-	}
-	return n
-}
-
-func (c *Conn) writeOne(ws *websocket.Conn, typ websocket.MessageType, b []byte) error {
-	ctx, cancel := context.WithTimeout(c.life, c.opts.WriteTimeout)
-	defer cancel()
-	return ws.Write(ctx, typ, b)
-}
-
-// Flush waits until what was accepted is written.
-func (c *Conn) Flush(ctx context.Context) error {
+// lost: l is of no use any more.
+func (c *Conn) lost(l *link, cause error) {
+	now := c.now()
 	c.mu.Lock()
-	if !c.writing && len(c.out) == 0 && len(c.texts) == 0 || c.ws == nil {
+	if c.link != l {
 		c.mu.Unlock()
+		return
+	}
+	c.link = nil
+	close(l.gone)
+	l.stop()
+	c.out.reset()
+	closed := c.closed
+	switch {
+	case closed:
+	case c.session != nil && websocket.CloseStatus(cause) != websocket.StatusNormalClosure:
+		c.session.wait(c, cause)
+	default:
+		c.breaks(cause)
+	}
+	if now-l.born >= steady {
+		c.attempt = 0
+	}
+	redial := c.onClose == nil && !closed
+	if redial {
+		c.tasks.Add(1)
+	}
+	c.wake()
+	c.unquiet()
+	c.mu.Unlock()
+	signal(c.in.reader)
+	l.end(c.opts.Clock, cause)
+	if !closed {
+		c.observe("ws.disconnected", cause, 0)
+	}
+	if redial {
+		go c.redial()
+	}
+}
+
+// breaks has Receive tell that everything under way is lost. The caller holds the
+// lock.
+func (c *Conn) breaks(cause error) {
+	if c.session != nil {
+		c.session.stop()
+		c.session = nil
+	}
+	err := antiphon.Errorf(antiphon.CodeUnavailable, "%w: %w", callback.ErrDisconnected, cause)
+	err.Class = antiphon.ClassUnknown
+	c.in.push(arrival{err: err})
+	c.in.broken++
+	if c.onClose != nil {
+		c.final = true // nobody will come back
+	}
+}
+
+// Flush waits until what was accepted is written, or lost.
+func (c *Conn) Flush(ctx context.Context) error {
+	quiet := c.written()
+	if quiet == nil {
 		return nil
 	}
-	if c.quiet == nil {
-		c.quiet = make(chan struct{})
-	}
-	quiet := c.quiet
-	c.mu.Unlock()
 	select {
 	case <-quiet:
 		return nil
@@ -352,37 +212,58 @@ func (c *Conn) Flush(ctx context.Context) error {
 	}
 }
 
-// Reconnect drops the connection as if it had broken.
-func (c *Conn) Reconnect(cause error) {
+// written returns what is closed when all is written, or nil if it is.
+func (c *Conn) written() <-chan struct{} {
 	c.mu.Lock()
-	epoch := c.epoch
-	c.mu.Unlock()
-	c.lost(epoch, cause)
+	defer c.mu.Unlock()
+	if c.idle() {
+		return nil
+	}
+	if c.quiet == nil {
+		c.quiet = make(chan struct{})
+	}
+	return c.quiet
 }
 
-// closeTimeout is how long Close waits for the other end to agree.
+// idle reports whether nothing is to be written. The caller holds the lock.
+func (c *Conn) idle() bool {
+	if c.link == nil {
+		return c.closed || c.session == nil || len(c.session.kept) == 0
+	}
+	return !c.out.writing && c.out.empty()
+}
+
+// unquiet tells those who wait for that. The caller holds the lock.
+func (c *Conn) unquiet() {
+	if c.quiet != nil && c.idle() {
+		close(c.quiet)
+		c.quiet = nil
+	}
+}
+
+// closeTimeout is how long Close is polite.
 const closeTimeout = 500 * time.Millisecond
 
-// Close says goodbye, ends the connection and the session, and waits for its
-// goroutines.
+// Close writes what was accepted, says goodbye, ends the connection and the
+// session, and waits for its goroutines.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	first := !c.closed
 	c.closed = true
-	ws := c.ws
+	l := c.link
 	c.wake()
-	c.stopPulse()
 	if c.session != nil {
 		c.session.stop()
 	}
+	if l != nil {
+		halt(&l.pulse)
+	}
+	c.unquiet()
 	c.mu.Unlock()
-	signal(c.reader)
+	signal(c.in.reader)
 	if first {
-		if ws != nil {
-			timer := c.opts.Clock.AfterFunc(closeTimeout, func() { _ = ws.CloseNow() })
-			_ = ws.Close(websocket.StatusNormalClosure, "")
-			timer.Stop()
-			_ = ws.CloseNow()
+		if l != nil {
+			c.goodbye(l)
 		}
 		c.die(callback.ErrClosed)
 		if c.onClose != nil {
@@ -391,4 +272,24 @@ func (c *Conn) Close() error {
 	}
 	c.tasks.Wait()
 	return nil
+}
+
+// goodbye closes l politely, in time.
+func (c *Conn) goodbye(l *link) {
+	timer := c.opts.Clock.AfterFunc(closeTimeout, l.cut)
+	defer timer.Stop()
+	if quiet := c.written(); quiet != nil {
+		select {
+		case <-quiet:
+		case <-l.gone:
+		}
+	}
+	_ = l.ws.Close(websocket.StatusNormalClosure, "")
+	c.lost(l, callback.ErrClosed)
+}
+
+func (c *Conn) observe(name string, err error, d time.Duration) {
+	if c.opts.Observer != nil {
+		c.opts.Observer.Emit(antiphon.Event{Name: name, Err: err, Duration: d})
+	}
 }

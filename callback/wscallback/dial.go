@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -14,18 +17,20 @@ import (
 
 // Dial connects to url, which is of scheme ws, wss, http or https, and keeps
 // connected until the Conn is closed; ctx is for the first attempt only. It fails,
-// with code unavailable and class not accepted, if that does. An error does not
-// quote the query of url.
+// with code unavailable and class not accepted, if that does, and with code
+// invalid_argument if an option is wrong. Neither errors nor events quote the query
+// or the user information of url, nor Options.Header.
 func Dial(ctx context.Context, url string, o *Options) (*Conn, error) {
 	opts, err := o.filled()
 	if err != nil {
 		return nil, err
 	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	c := newConn(opts)
-	c.tasks.Add(1)
-	err = c.connect(ctx, url)
-	c.tasks.Done()
-	if err != nil {
+	c.url, c.text = url, opts.Text
+	if err := c.connect(ctx); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
@@ -33,59 +38,121 @@ func Dial(ctx context.Context, url string, o *Options) (*Conn, error) {
 }
 
 // connect makes one attempt.
-func (c *Conn) connect(ctx context.Context, to string) error {
+func (c *Conn) connect(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.life, func() { cancel(callback.ErrClosed) })()
+	timer := c.opts.Clock.AfterFunc(c.opts.ConnectTimeout, func() { cancel(errSlow) })
+	defer timer.Stop()
+	l, spoken, err := c.open(ctx)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			err = context.Cause(ctx)
+		}
+		return unreachable(c.url, err)
+	}
 	c.mu.Lock()
-	c.url = to
 	s := c.session
 	c.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, c.opts.ConnectTimeout)
-	defer cancel()
-	stop := context.AfterFunc(c.life, cancel)
-	defer stop()
+	fresh := true
+	switch spoken {
+	case "":
+		err = errors.New("the server speaks no protocol of ours")
+	case resumeProtocol:
+		s, fresh, err = c.greet(ctx, l, s)
+	default:
+		s = nil
+	}
+	if err == nil && fresh {
+		c.begins(s)
+	}
+	if err == nil && !c.attach(l, s, 0) {
+		err = errSessionLost // its time has ended, or the Conn is closed
+	}
+	if err != nil {
+		c.abandon(l)
+		return unreachable(c.url, err)
+	}
+	if !fresh {
+		c.observe("ws.resumed", nil, 0)
+	}
+	return nil
+}
+
+// open opens a connection and says what is spoken on it.
+func (c *Conn) open(ctx context.Context) (l *link, spoken string, err error) {
 	want := []string{callback.Subprotocol}
 	switch {
-	case c.opts.Text:
+	case c.text:
 		want = []string{textProtocol}
 	case c.opts.Resume > 0:
 		want = []string{resumeProtocol, callback.Subprotocol}
 	}
-	ws, _, err := websocket.Dial(ctx, to, &websocket.DialOptions{
-		HTTPClient:      c.opts.Client,
+	var client http.Client
+	if c.opts.Client != nil {
+		client = *c.opts.Client
+	}
+	under := &underneath{next: client.Transport}
+	client.Transport = under
+	ws, _, err := websocket.Dial(ctx, c.url, &websocket.DialOptions{
+		HTTPClient:      &client,
 		HTTPHeader:      c.opts.Header,
 		Subprotocols:    want,
 		CompressionMode: c.opts.compression(),
 	})
 	if err != nil {
-		return unreachable(to, err)
+		return nil, "", err
 	}
-	spoken := ws.Subprotocol()
-	if spoken == "" {
-		_ = ws.Close(websocket.StatusProtocolError, "no common subprotocol")
-		return unreachable(to, errors.New("the server does not speak "+want[0]))
-	}
-	if spoken == resumeProtocol {
-		if s, err = c.greet(ctx, ws, s); err != nil {
-			_ = ws.CloseNow()
-			return unreachable(to, err)
-		}
-	} else {
-		s = nil
-	}
-	c.mu.Lock()
-	if c.session != nil && c.session != s {
-		c.breaks(errSessionLost)
-		signal(c.reader)
-	}
-	c.session = s
-	c.mu.Unlock()
-	c.attach(ws, spoken == textProtocol)
-	return nil
+	return newLink(ws, under.wire), ws.Subprotocol(), nil
 }
 
-var errSessionLost = errors.New("wscallback: the other end has forgotten the session")
+// underneath notes the connection that a client upgrades.
+type underneath struct {
+	next http.RoundTripper
+	wire io.Closer
+}
+
+func (u *underneath) RoundTrip(r *http.Request) (*http.Response, error) {
+	next := u.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	resp, err := next.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusSwitchingProtocols {
+		u.wire = resp.Body
+	}
+	return resp, err
+}
+
+// abandon says goodbye to a connection that is not used, so that the other end
+// gives its session up.
+func (c *Conn) abandon(l *link) {
+	timer := c.opts.Clock.AfterFunc(closeTimeout, l.cut)
+	_ = l.ws.Close(websocket.StatusNormalClosure, "")
+	timer.Stop()
+	l.cut()
+}
+
+// begins makes s, which may be nil, the session, in place of the one there was.
+func (c *Conn) begins(s *session) {
+	c.mu.Lock()
+	if c.session != nil {
+		c.breaks(errSessionLost)
+	}
+	if !c.closed {
+		c.session = s
+	}
+	c.mu.Unlock()
+	signal(c.in.reader)
+}
+
+var (
+	errSessionLost = errors.New("wscallback: the other end has forgotten the session")
+	errSlow        = antiphon.Errorf(antiphon.CodeDeadlineExceeded, "it took too long: %w", context.DeadlineExceeded)
+)
 
 // greet resumes s, or begins a session.
-func (c *Conn) greet(ctx context.Context, ws *websocket.Conn, s *session) (*session, error) {
+func (c *Conn) greet(ctx context.Context, l *link, s *session) (_ *session, fresh bool, err error) {
 	var id callback.ID
 	var came uint32
 	if s != nil {
@@ -93,35 +160,37 @@ func (c *Conn) greet(ctx context.Context, ws *websocket.Conn, s *session) (*sess
 		id, came = s.id, s.came
 		c.mu.Unlock()
 	}
-	if err := sayHello(ctx, ws, &c.opts, id, came, c.opts.Resume); err != nil {
-		return nil, err
+	if err := sayHello(ctx, l.ws, c.opts, id, came, c.opts.Resume); err != nil {
+		return nil, false, err
 	}
-	m, window, err := hearHello(ctx, ws, &c.opts)
-	if err != nil {
-		return nil, err
-	}
-	if m.ID.IsZero() {
-		return nil, errProtocol
-	}
-	if s == nil || m.ID != s.id {
-		return newSession(&c.opts, m.ID, min(window, c.opts.Resume)), nil
+	m, window, err := hearHello(ctx, l.ws, c.opts)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case m.ID.IsZero():
+		return nil, false, errSession
+	case s == nil || m.ID != s.id:
+		return newSession(c.opts, m.ID, min(window, c.opts.Resume)), true, nil
 	}
 	c.mu.Lock()
-	ok := s.ack(m.Seq)
-	lost := c.session != s // its time ended meanwhile
+	ok := s.resumable(m.Seq)
 	c.mu.Unlock()
-	if !ok || lost {
-		return nil, errProtocol
+	if !ok {
+		c.begins(nil) // and next time we begin another
+		return nil, false, errSessionLost
 	}
-	c.observe("ws.resumed", nil, 0)
-	return s, nil
+	return s, false, nil
 }
 
 // redial connects again until it has, or the Conn is closed.
 func (c *Conn) redial() {
 	defer c.tasks.Done()
-	for attempt := 1; ; attempt++ {
-		wait := c.opts.Backoff(attempt)
+	for {
+		c.mu.Lock()
+		c.attempt++
+		attempt := c.attempt
+		c.mu.Unlock()
+		wait := c.opts.pause(attempt)
 		timer := c.opts.Clock.Timer(wait)
 		select {
 		case <-timer.C:
@@ -129,10 +198,7 @@ func (c *Conn) redial() {
 			timer.Stop()
 			return
 		}
-		c.mu.Lock()
-		to := c.url
-		c.mu.Unlock()
-		err := c.connect(c.life, to)
+		err := c.connect(c.life)
 		if err == nil || c.life.Err() != nil {
 			return
 		}
@@ -140,16 +206,29 @@ func (c *Conn) redial() {
 	}
 }
 
-// unreachable says so without the query of the URL, which may hold a secret.
+// pause is how long to wait before the next attempt: never nothing, or a server
+// that is down would be asked for all that the processor gives.
+func (o *Options) pause(attempt int) (wait time.Duration) {
+	defer func() {
+		if recover() != nil { // the backoff is the user's, the goroutine ours
+			wait = backoff(attempt)
+		}
+	}()
+	return max(o.Backoff(attempt), time.Millisecond)
+}
+
+var backoff = antiphon.Exponential(100*time.Millisecond, 30*time.Second)
+
+// unreachable says so without what may be a secret: the query of the URL.
 func unreachable(to string, err error) error {
 	if u, e := url.Parse(to); e == nil {
-		u.RawQuery, u.User = "", nil
-		to = u.Redacted()
+		u.RawQuery, u.User, u.Fragment = "", nil, ""
+		to = u.String()
 	} else {
 		to = "the URL"
 	}
 	var ue *url.Error
-	if errors.As(err, &ue) {
+	for errors.As(err, &ue) {
 		err = ue.Err // which quotes it
 	}
 	return fmt.Errorf("wscallback: connecting to %s: %w", to, antiphon.Errorf(antiphon.CodeUnavailable, "%w: %w", callback.ErrUndeliverable, err))

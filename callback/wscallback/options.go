@@ -1,8 +1,9 @@
 package wscallback
 
 import (
-	"errors"
 	"net/http"
+	"path"
+	"slices"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -61,6 +62,10 @@ type Options struct {
 	// with status 403, or that of a [*StatusError]. nil accepts everybody.
 	// Handler only.
 	Authorize func(*http.Request) error
+	// Same is asked, after Authorize, before a session that began with a request is
+	// resumed by another: whether both come from the same. nil means that knowing
+	// the session's id, which has 128 random bits, is enough. Handler only.
+	Same func(began, now *http.Request) bool
 	// Origins are the hosts, as patterns of path.Match, from whose pages browsers
 	// may connect beside the handler's own. Handler only.
 	Origins []string
@@ -91,33 +96,52 @@ func (e *StatusError) Error() string {
 	return http.StatusText(e.Status)
 }
 
-var errOptions = errors.New("wscallback: an option is negative")
-
-func (o *Options) filled() (Options, error) {
-	var f Options
+// filled returns the options with their defaults, or says which is wrong.
+func (o *Options) filled() (*Options, error) {
+	f := new(Options)
 	if o != nil {
-		f = *o
+		*f = *o
 	}
-	for _, n := range []*int{&f.MaxBody, &f.Buffer, &f.Inbox, &f.ResumeBuffer, &f.MaxConns} {
-		if *n < 0 {
-			return f, errOptions
+	for _, n := range []struct {
+		name  string
+		value *int
+		def   int
+	}{
+		{"MaxBody", &f.MaxBody, 4 << 20},
+		{"Buffer", &f.Buffer, 256 << 10},
+		{"Inbox", &f.Inbox, 1 << 20},
+		{"ResumeBuffer", &f.ResumeBuffer, 1 << 20},
+		{"MaxConns", &f.MaxConns, 16384},
+	} {
+		if *n.value < 0 {
+			return f, negative(n.name)
+		}
+		set(n.value, n.def)
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		def   time.Duration
+	}{
+		{"WriteTimeout", &f.WriteTimeout, 30 * time.Second},
+		{"Heartbeat", &f.Heartbeat, 30 * time.Second},
+		{"Resume", &f.Resume, 0},
+		{"ConnectTimeout", &f.ConnectTimeout, 10 * time.Second},
+	} {
+		if *d.value < 0 {
+			return f, negative(d.name)
+		}
+		set(d.value, d.def)
+	}
+	for _, p := range f.Origins {
+		if _, err := path.Match(p, ""); err != nil {
+			return f, misuse("Options.Origins has a pattern that is none")
 		}
 	}
-	for _, d := range []*time.Duration{&f.WriteTimeout, &f.Heartbeat, &f.Resume, &f.ConnectTimeout} {
-		if *d < 0 {
-			return f, errOptions
-		}
-	}
-	set(&f.MaxBody, 4<<20)
-	set(&f.Buffer, 256<<10)
-	set(&f.Inbox, 1<<20)
-	set(&f.ResumeBuffer, 1<<20)
-	set(&f.MaxConns, 16384)
-	set(&f.WriteTimeout, 30*time.Second)
-	set(&f.Heartbeat, 30*time.Second)
-	set(&f.ConnectTimeout, 10*time.Second)
+	f.Header = f.Header.Clone()
+	f.Origins = slices.Clone(f.Origins)
 	if f.Backoff == nil {
-		f.Backoff = antiphon.Exponential(100*time.Millisecond, 30*time.Second)
+		f.Backoff = backoff
 	}
 	if f.Clock == nil {
 		f.Clock = clock.New()
@@ -132,6 +156,14 @@ func set[T comparable](field *T, def T) {
 	}
 }
 
+func negative(name string) error { return misuse("Options." + name + " is negative") }
+
+func misuse(text string) error {
+	err := antiphon.Errorf(antiphon.CodeInvalidArgument, "wscallback: %s", text)
+	err.Class, err.Permanent = antiphon.ClassNotAccepted, true
+	return err
+}
+
 func (o *Options) compression() websocket.CompressionMode {
 	if o.Compress {
 		return websocket.CompressionNoContextTakeover
@@ -139,5 +171,11 @@ func (o *Options) compression() websocket.CompressionMode {
 	return websocket.CompressionDisabled
 }
 
-// slack is how much larger than its body a message on the wire may be.
-const slack = 64 << 10
+// limit is how many bytes a message may have when it is inflated: a body, in the
+// text form perhaps as base64, and all that may go with it.
+func (o *Options) limit(text bool) int64 {
+	if text {
+		return int64(o.MaxBody)/3*4 + 256<<10
+	}
+	return int64(o.MaxBody) + 160<<10
+}

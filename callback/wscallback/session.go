@@ -2,7 +2,6 @@ package wscallback
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -23,49 +22,76 @@ const (
 	resumeProtocol = callback.Subprotocol + ".resume"
 )
 
-// A session is what outlives a connection. The lock of its Conn guards it.
+// A session is what outlives a connection. The lock of its Conn guards it. Frames
+// are counted from 1, modulo 2^32, without hellos and acks.
 type session struct {
 	id     callback.ID
 	window time.Duration
+	limit  int
 	timer  *clock.Timer // while there is no connection
+	turn   int          // counts the attempts to resume: the last one wins
 
-	acked   uint32   // how many of our frames the other end has, modulo 2^32
-	unacked [][]byte // those after that
-	bytes   int
-	limit   int
-	over    bool // it would have taken more: the session dies with its connection
+	sent  uint32 // how many frames there were of ours
+	acked uint32 // how many of them the other end has
+	kept  []kept // the last of ours, at least those that have not been acked unless they exceed limit
+	bytes int
 
 	came      uint32 // how many frames came
 	unsaid    int    // of them, not acknowledged
 	unsaidLen int
 }
 
-// keep remembers a frame until it is acknowledged.
-func (s *session) keep(frame []byte) {
-	if s.over {
-		return
+// A kept is a frame after its length, and when it was encoded.
+type kept struct {
+	b  []byte
+	at time.Time
+}
+
+// weight is what a kept frame weighs.
+func (k kept) weight() int { return len(k.b) + 64 }
+
+func newSession(o *Options, id callback.ID, window time.Duration) *session {
+	return &session{id: id, window: window, limit: o.ResumeBuffer}
+}
+
+// keep remembers a frame until it is acknowledged, or newer ones need the room.
+func (s *session) keep(frame []byte, at time.Time) {
+	s.sent++
+	k := kept{frame, at}
+	s.kept = append(s.kept, k)
+	for s.bytes += k.weight(); s.bytes > s.limit; {
+		s.forget(1)
 	}
-	s.unacked = append(s.unacked, frame)
-	if s.bytes += len(frame); s.bytes > s.limit {
-		s.over, s.unacked = true, nil
+}
+
+// forget drops the n oldest that are kept.
+func (s *session) forget(n int) {
+	for i, k := range s.kept[:n] {
+		s.bytes -= k.weight()
+		s.kept[i] = kept{}
+	}
+	if s.kept = s.kept[n:]; len(s.kept) == 0 {
+		s.kept = nil
 	}
 }
 
 // ack forgets what has arrived. It reports false for what never was.
 func (s *session) ack(upTo uint32) bool {
-	if s.over {
-		return true
-	}
 	n := upTo - s.acked
-	if n > uint32(len(s.unacked)) {
+	if n > s.sent-s.acked {
 		return n > 1<<31 // it was said before
 	}
-	for _, f := range s.unacked[:n] {
-		s.bytes -= len(f)
-	}
-	s.unacked = append(s.unacked[:0:0], s.unacked[n:]...)
 	s.acked = upTo
+	if over := len(s.kept) - int(s.sent-upTo); over > 0 {
+		s.forget(over)
+	}
 	return true
+}
+
+// resumable reports whether all is kept that the other end lacks, of which upTo
+// frames came.
+func (s *session) resumable(upTo uint32) bool {
+	return s.ack(upTo) && upTo == s.acked && int(s.sent-upTo) <= len(s.kept)
 }
 
 // Acknowledge at the latest after so many frames, or bytes.
@@ -74,71 +100,66 @@ const (
 	ackBytes  = 64 << 10
 )
 
-// received counts a frame of n bytes, and acknowledges now and then.
+// received counts a frame of n bytes, and acknowledges now and then, if nothing
+// else is written that an acknowledgement can go along with. The caller holds the
+// lock of c.
 func (s *session) received(c *Conn, n int) {
 	s.came++
 	s.unsaid++
 	s.unsaidLen += n
-	if s.unsaid < ackFrames && s.unsaidLen < ackBytes {
-		return
+	if (s.unsaid >= ackFrames || s.unsaidLen >= ackBytes) && c.out.empty() {
+		c.acknowledge(s)
+		c.pump()
 	}
+}
+
+// acknowledge says what came. The caller holds the lock.
+func (c *Conn) acknowledge(s *session) {
 	s.unsaid, s.unsaidLen = 0, 0
-	frame, _ := callback.AppendMessage(nil, &callback.Message{Kind: ackKind, Seq: s.came}, time.Time{})
-	c.enqueue(frame)
-	c.pump()
+	_ = c.gather(&callback.Message{Kind: ackKind, Seq: s.came}, c.start)
 }
 
-func (s *session) survives() bool { return !s.over }
+func (s *session) stop() { halt(&s.timer) }
 
-func (s *session) stop() {
-	if s.timer != nil {
-		s.timer.Stop()
-		s.timer = nil
-	}
-}
-
-// wait gives the session up when nobody comes back in time.
+// wait gives the session up when nobody comes back in time. The caller holds the
+// lock of c.
 func (s *session) wait(c *Conn, cause error) {
 	s.stop()
 	s.timer = c.opts.Clock.AfterFunc(s.window, func() {
 		c.mu.Lock()
-		gone := c.session == s && c.ws == nil && !c.closed
-		if gone {
+		if c.session == s && c.link == nil && !c.closed {
 			c.breaks(cause)
 			c.wake()
+			c.unquiet()
 		}
 		c.mu.Unlock()
-		signal(c.reader)
+		signal(c.in.reader)
 	})
 }
 
-// replay sends again what has not arrived, which includes all that was to be
-// written.
+// replay has written again what has not arrived. The caller holds the lock of c,
+// and nothing else is to be written yet.
 func (s *session) replay(c *Conn) {
 	s.stop()
-	c.out = nil
-	s.unsaid, s.unsaidLen = 0, 0
-	for _, f := range s.unacked {
-		c.enqueue(f)
+	s.unsaid, s.unsaidLen = 0, 0 // the hello has said it
+	now := c.opts.Clock.Now()
+	for _, k := range s.kept {
+		c.enqueue(k.renewed(now))
 	}
 }
 
-func (c *Conn) sessionFrame(epoch int, m *callback.Message) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.epoch != epoch {
-		return errOld
+// renewed returns the frame with the time that remains now.
+func (k kept) renewed(now time.Time) []byte {
+	frame, _, _ := cutFrame(k.b)
+	m, err := callback.ParseMessage(frame, k.at)
+	if err != nil || m.Deadline.IsZero() {
+		return k.b
 	}
-	if m.Kind == ackKind && c.session != nil && c.session.ack(m.Seq) {
-		return nil
+	b, err := appendFrame(make([]byte, 0, len(k.b)+8), m, now)
+	if err != nil {
+		return k.b
 	}
-	return errProtocol
-}
-
-var errProtocol = errors.New("wscallback: a session frame out of place")
-
-func newSession(o *Options, id callback.ID, window time.Duration) *session {
-	return &session{id: id, window: window, limit: o.ResumeBuffer}
+	return b
 }
 
 // sayHello writes a hello, the first frame each way.
@@ -158,7 +179,7 @@ func hearHello(ctx context.Context, ws *websocket.Conn, o *Options) (*callback.M
 	now := o.Clock.Now()
 	m, err := callback.ParseMessage(b, now)
 	if err != nil || typ != websocket.MessageBinary || m.Kind != helloKind {
-		return nil, 0, errProtocol
+		return nil, 0, errSession
 	}
-	return m, m.Deadline.Sub(now), nil
+	return m, max(m.Deadline.Sub(now), 0), nil
 }

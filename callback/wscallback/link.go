@@ -1,0 +1,159 @@
+package wscallback
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/benbjohnson/clock"
+	"github.com/coder/websocket"
+)
+
+// A link is one of the connections of a Conn, which has one after the other. The
+// lock of the Conn guards what is not atomic.
+type link struct {
+	ws   *websocket.Conn
+	wire io.Closer     // what is under ws
+	gone chan struct{} // closed when the Conn has given it up
+
+	born    moment
+	heard   atomic.Int64 // moment when something came
+	blocked atomic.Bool  // it is not read, because the inbox is full
+	pulse   *clock.Timer
+
+	since moment // when the write that is under way began, or 0
+	watch *clock.Timer
+}
+
+func newLink(ws *websocket.Conn, wire io.Closer) *link {
+	return &link{ws: ws, wire: wire, gone: make(chan struct{})}
+}
+
+// steady is for how long a connection has to last to count as one that works: the
+// next attempts to connect begin with short waits then.
+const steady = 5 * time.Second
+
+// cut ends l at once, whatever is under way. It does not wait.
+func (l *link) cut() {
+	if l.wire != nil {
+		_ = l.wire.Close() // ws.CloseNow would wait for a Close that waits
+	}
+}
+
+// end ends l, and tells the other end why if it has broken the rules.
+func (l *link) end(clk clock.Clock, cause error) {
+	if v := (*violation)(nil); errors.As(cause, &v) {
+		timer := clk.AfterFunc(closeTimeout, l.cut)
+		_ = l.ws.Close(websocket.StatusProtocolError, v.text)
+		timer.Stop()
+	}
+	l.cut()
+	_ = l.ws.CloseNow()
+}
+
+// A violation is what the other end did against the rules.
+type violation struct{ text string }
+
+func (v *violation) Error() string { return "wscallback: " + v.text }
+
+var (
+	errFraming = &violation{"a length that exceeds its message"}
+	errForm    = &violation{"a message that is not of the form that was agreed upon"}
+	errSession = &violation{"a session frame out of place"}
+)
+
+// stop stops the timers of l. The caller holds the lock.
+func (l *link) stop() {
+	halt(&l.pulse)
+	halt(&l.watch)
+}
+
+func halt(t **clock.Timer) {
+	if *t != nil {
+		(*t).Stop()
+		*t = nil
+	}
+}
+
+// startPulse looks after the silence of the other end in a while. The caller holds
+// the lock.
+func (c *Conn) startPulse(l *link, after time.Duration) {
+	l.pulse = c.opts.Clock.AfterFunc(after, func() { c.beat(l) })
+}
+
+// beat pings the other end if it is silent, and gives the connection up if it
+// remains so.
+func (c *Conn) beat(l *link) {
+	every := c.opts.Heartbeat
+	c.mu.Lock()
+	if c.link != l || c.closed {
+		c.mu.Unlock()
+		return
+	}
+	now := c.now()
+	silent := now - moment(l.heard.Load())
+	if silent < every || l.blocked.Load() {
+		if silent >= every {
+			silent = 0 // it is we who do not listen
+		}
+		c.startPulse(l, every-silent)
+		c.mu.Unlock()
+		return
+	}
+	c.tasks.Add(1)
+	c.mu.Unlock()
+	defer c.tasks.Done()
+	ctx, cancel := context.WithCancelCause(c.life)
+	timer := c.opts.Clock.AfterFunc(every, func() { cancel(errSilent) })
+	err := l.ws.Ping(ctx)
+	timer.Stop()
+	silence := context.Cause(ctx) == errSilent
+	cancel(nil)
+	switch {
+	case err == nil:
+		l.heard.Store(int64(c.now()))
+	case silence && moment(l.heard.Load()) <= now && !l.blocked.Load():
+		c.lost(l, errSilent)
+		return
+	} // what else is wrong, the reader or the writer finds out
+	c.mu.Lock()
+	if c.link == l && !c.closed {
+		c.startPulse(l, every)
+	}
+	c.mu.Unlock()
+}
+
+var errSilent = errors.New("wscallback: the other end does not answer pings")
+
+// begin notes that a write begins, and sees to it that somebody looks whether it
+// ends in time. The caller holds the lock.
+func (c *Conn) begin(l *link) {
+	l.since = max(c.now(), 1)
+	if l.watch == nil {
+		l.watch = c.opts.Clock.AfterFunc(c.opts.WriteTimeout, func() { c.watch(l) })
+	}
+}
+
+// watch gives l up if a write takes too long. One timer serves many writes.
+func (c *Conn) watch(l *link) {
+	c.mu.Lock()
+	stuck := false
+	switch {
+	case c.link != l:
+	case l.since == 0:
+		l.watch = nil
+	default:
+		left := c.opts.WriteTimeout - (c.now() - l.since)
+		if stuck = left <= 0; !stuck {
+			l.watch = c.opts.Clock.AfterFunc(left, func() { c.watch(l) })
+		}
+	}
+	c.mu.Unlock()
+	if stuck {
+		c.lost(l, errStuck)
+	}
+}
+
+var errStuck = errors.New("wscallback: the other end does not read")
