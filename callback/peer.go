@@ -427,6 +427,9 @@ func (p *Peer) Shutdown(ctx context.Context) error {
 		}
 		break
 	}
+	if f, ok := p.transport.(Flusher); ok && err == nil && f.Flush(ctx) != nil {
+		err = gaveUp(ctx, unknown)
+	}
 	p.end(err)
 	return err
 }

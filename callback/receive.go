@@ -13,8 +13,7 @@ import (
 // the inbox. It returns nil if in is one of s and was drained.
 func (p *Peer) read(r *running, in Inbox, s *service) error {
 	defer func() { _ = in.Close() }()
-	for {
-		d, err := in.Receive(r.ctx)
+	take := func(d Delivery, err error) error {
 		switch {
 		case err == nil:
 			p.dispatch(d, s)
@@ -22,14 +21,26 @@ func (p *Peer) read(r *running, in Inbox, s *service) error {
 			p.observe(antiphon.Event{Name: "callback.malformed", Err: err})
 		case errors.Is(err, ErrDisconnected):
 			p.disconnected(err)
-		case s != nil && errors.Is(err, ErrClosed):
-			return nil
-		case errors.Is(err, ErrClosed):
-			return ErrDisconnected // by the other end: if it is ours, nobody looks at this
 		default:
 			return err
 		}
+		return nil
 	}
+	var err error
+	if f, ok := in.(Feeder); ok {
+		err = f.Feed(r.ctx, func(d Delivery, err error) { _ = take(d, err) })
+	} else {
+		for err == nil {
+			err = take(in.Receive(r.ctx))
+		}
+	}
+	switch {
+	case s != nil && errors.Is(err, ErrClosed):
+		return nil
+	case errors.Is(err, ErrClosed):
+		return ErrDisconnected // by the other end: if it is ours, nobody looks at this
+	}
+	return err
 }
 
 func (p *Peer) dispatch(d Delivery, s *service) {

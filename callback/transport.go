@@ -12,7 +12,8 @@ import (
 // memory.
 //
 // Concurrency: Send, Listen and Close may be called by any number of goroutines.
-// An inbox has one reader. An adapter never calls back into its user.
+// An inbox has one reader. An adapter never calls back into its user, unless it is a
+// [Feeder].
 //
 // Back-pressure: an adapter holds a bounded number of messages. When that is
 // reached, Send waits; and replies, parts, progress, credits and cancels do not
@@ -96,6 +97,22 @@ type TrySender interface {
 	// still belongs to the caller. The error is as that of Send, and goes with
 	// true. Where room is scarce it refuses events first, then requests.
 	TrySend(m *Message) (bool, error)
+}
+
+// A Feeder is an Inbox that can hand out what comes on the goroutine that reads it
+// from the wire: without it, each message costs a peer the hop to another goroutine.
+type Feeder interface {
+	// Feed calls take with everything that Receive would return but for ErrClosed
+	// and the end of ctx, one after the other; take does not block. It returns
+	// ErrClosed, or what ended ctx, and may have to close the transport for that.
+	// It is called once, in place of Receive.
+	Feed(ctx context.Context, take func(Delivery, error)) error
+}
+
+// A Flusher is a Transport that holds what it has accepted for a while.
+type Flusher interface {
+	// Flush waits until what was accepted is on the wire, or lost, or ctx ends.
+	Flush(ctx context.Context) error
 }
 
 // A GroupListener is a Transport of which several listeners at one address can
