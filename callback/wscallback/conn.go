@@ -49,11 +49,12 @@ type Conn struct {
 	out   outgoing
 	in    incoming
 	quiet chan struct{} // closed when all is written; nil if nobody waits
+	ended chan struct{} // closed when Close has ended everything
 }
 
 func newConn(o *Options) *Conn {
-	c := &Conn{opts: o, start: o.Clock.Now()}
-	c.in.init()
+	c := &Conn{opts: o, start: o.Clock.Now(), ended: make(chan struct{})}
+	c.in.reader, c.in.drained = make(chan struct{}, 1), make(chan struct{}, 1)
 	c.life, c.die = context.WithCancelCause(context.Background())
 	return c
 }
@@ -127,13 +128,7 @@ func (c *Conn) attach(l *link, s *session, turn int) bool {
 	if s != nil {
 		s.replay(c)
 	}
-	if c.in.mode != unread {
-		c.startPulse(l, c.opts.Heartbeat)
-	}
-	if c.in.mode == pulled {
-		c.tasks.Add(1)
-		go c.read(l)
-	}
+	c.watched(l)
 	c.pump()
 	c.wake()
 	c.mu.Unlock()
@@ -192,7 +187,6 @@ func (c *Conn) breaks(cause error) {
 	err := antiphon.Errorf(antiphon.CodeUnavailable, "%w: %w", callback.ErrDisconnected, cause)
 	err.Class = antiphon.ClassUnknown
 	c.in.push(arrival{err: err})
-	c.in.broken++
 	if c.onClose != nil {
 		c.final = true // nobody will come back
 	}
@@ -261,16 +255,19 @@ func (c *Conn) Close() error {
 	c.unquiet()
 	c.mu.Unlock()
 	signal(c.in.reader)
-	if first {
-		if l != nil {
-			c.goodbye(l)
-		}
-		c.die(callback.ErrClosed)
-		if c.onClose != nil {
-			c.onClose(c)
-		}
+	if !first {
+		<-c.ended
+		return nil
+	}
+	if l != nil {
+		c.goodbye(l)
+	}
+	c.die(callback.ErrClosed)
+	if c.onClose != nil {
+		c.onClose(c)
 	}
 	c.tasks.Wait()
+	close(c.ended)
 	return nil
 }
 

@@ -12,8 +12,9 @@ import (
 // guards it.
 type incoming struct {
 	mode   mode
-	shut   bool // what comes is dropped
-	queue  []arrival
+	take   func(callback.Delivery, error) // of one that is fed
+	shut   bool                           // what comes is dropped
+	queue  []arrival                      // of one that is fed, breaks alone
 	bytes  int
 	broken int // how many breaks are in the queue
 
@@ -25,8 +26,10 @@ type incoming struct {
 type mode uint8
 
 const (
-	unread mode = iota // not at all: nobody listens yet
-	pulled             // by a goroutine, into the queue
+	unread mode = iota // not at all
+	opened             // not yet: there is an inbox
+	pulled             // by a goroutine, into the queue, for Receive
+	fed                // by the goroutine that called Feed
 )
 
 // An arrival is a message, or what Receive is to fail with.
@@ -35,27 +38,9 @@ type arrival struct {
 	err error
 }
 
-func (in *incoming) init() {
-	in.reader, in.drained = make(chan struct{}, 1), make(chan struct{}, 1)
-}
+func (a arrival) breaks() bool { return a.m == nil && a.err != callback.ErrMalformed }
 
-func (in *incoming) push(a arrival) {
-	in.queue = append(in.queue, a)
-	in.bytes += a.weight()
-}
-
-// pop takes the first arrival of a queue that is not empty.
-func (in *incoming) pop() arrival {
-	a := in.queue[0]
-	in.queue[0] = arrival{}
-	if in.queue = in.queue[1:]; len(in.queue) == 0 {
-		in.queue = nil
-	}
-	in.bytes -= a.weight()
-	return a
-}
-
-// weight is about what a message weighs while it waits.
+// weight is about what an arrival weighs while it waits.
 func (a arrival) weight() int {
 	n := 200
 	if m := a.m; m != nil {
@@ -67,6 +52,35 @@ func (a arrival) weight() int {
 	return n
 }
 
+func (in *incoming) push(a arrival) {
+	in.queue = append(in.queue, a)
+	in.bytes += a.weight()
+	if a.breaks() {
+		in.broken++
+	}
+}
+
+// pop takes the first arrival out of the queue, if there is one. What is sent after
+// Receive has told of a break goes over the next connection. The caller holds the
+// lock.
+func (c *Conn) pop() (a arrival, ok bool) {
+	in := &c.in
+	if len(in.queue) == 0 {
+		return a, false
+	}
+	a = in.queue[0]
+	in.queue[0] = arrival{}
+	if in.queue = in.queue[1:]; len(in.queue) == 0 {
+		in.queue = nil
+	}
+	in.bytes -= a.weight()
+	if a.breaks() {
+		in.broken--
+		c.wake()
+	}
+	return a, true
+}
+
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -75,7 +89,7 @@ func signal(c chan struct{}) {
 }
 
 // Listen opens the one inbox, which has the empty address. Nothing is read from the
-// connection before its Receive is called.
+// connection before its Receive, or Feed, is called.
 func (c *Conn) Listen(_ context.Context, addr string) (callback.Inbox, error) {
 	if addr != "" {
 		return nil, errors.ErrUnsupported
@@ -86,18 +100,47 @@ func (c *Conn) Listen(_ context.Context, addr string) (callback.Inbox, error) {
 	case c.closed:
 		return nil, callback.ErrClosed
 	case c.in.mode != unread:
-		return nil, antiphon.Errorf(antiphon.CodeFailedPrecondition, "wscallback: a connection has one inbox")
+		return nil, failed("a connection has one inbox")
 	}
-	c.in.mode = pulled
-	if l := c.link; l != nil {
-		l.heard.Store(int64(c.now()))
-		c.startPulse(l, c.opts.Heartbeat)
-		c.tasks.Add(1)
-		go c.read(l)
-	}
+	c.in.mode = opened
 	return inbox{c}, nil
 }
 
+func failed(text string) error {
+	return antiphon.Errorf(antiphon.CodeFailedPrecondition, "wscallback: %s", text)
+}
+
+// reads has the Conn read in the mode m. It reports false if it is read in another.
+// The caller holds the lock.
+func (c *Conn) reads(m mode) bool {
+	if c.in.mode != opened {
+		return c.in.mode == m
+	}
+	c.in.mode = m
+	if l := c.link; l != nil {
+		l.heard.Store(int64(c.now()))
+		c.watched(l)
+	}
+	return true
+}
+
+// watched sees to it that l, which is the connection, is read and does not fall
+// silent, once the Conn is read at all. The caller holds the lock.
+func (c *Conn) watched(l *link) {
+	if c.in.mode < pulled || c.closed {
+		return
+	}
+	c.startPulse(l, c.opts.Heartbeat)
+	if c.in.mode == pulled {
+		c.tasks.Add(1)
+		go func() {
+			defer c.tasks.Done()
+			c.read(l)
+		}()
+	}
+}
+
+// inbox is a callback.Inbox and a callback.Feeder.
 type inbox struct{ c *Conn }
 
 func (inbox) Addr() string { return "" }
@@ -113,29 +156,63 @@ func (in inbox) Close() error {
 	return nil
 }
 
+// over reports whether nothing will come any more. The caller holds the lock.
+func (c *Conn) over() bool { return c.closed || c.final || c.in.shut }
+
 func (in inbox) Receive(ctx context.Context) (callback.Delivery, error) {
 	c := in.c
 	for {
 		c.mu.Lock()
-		if len(c.in.queue) > 0 {
-			a := c.in.pop()
-			if a.m == nil && a.err != callback.ErrMalformed {
-				c.in.broken--
-				c.wake() // what is sent from now on goes over the next connection
-			}
-			c.mu.Unlock()
+		a, ok := c.pop()
+		over, able := c.over(), c.reads(pulled)
+		c.mu.Unlock()
+		switch {
+		case ok:
 			signal(c.in.drained)
 			return callback.Delivery{Message: a.m}, a.err
-		}
-		over := c.closed || c.final || c.in.shut
-		c.mu.Unlock()
-		if over {
+		case over:
 			return callback.Delivery{}, callback.ErrClosed
+		case !able:
+			return callback.Delivery{}, failed("it is fed already")
 		}
 		select {
 		case <-c.in.reader:
 		case <-ctx.Done():
 			return callback.Delivery{}, ctxError(ctx)
+		}
+	}
+}
+
+// Feed reads on the goroutine that calls it. When ctx ends, it closes the Conn,
+// politely: there is no other way to stop reading.
+func (in inbox) Feed(ctx context.Context, take func(callback.Delivery, error)) error {
+	c := in.c
+	c.mu.Lock()
+	able := c.in.take == nil && c.reads(fed)
+	if able {
+		c.in.take = take
+	}
+	c.mu.Unlock()
+	if !able {
+		return failed("it is read already")
+	}
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	for {
+		c.mu.Lock()
+		a, ok := c.pop()
+		l, over := c.link, c.over()
+		c.mu.Unlock()
+		switch {
+		case ok:
+			take(callback.Delivery{}, a.err)
+		case l != nil: // to its end, even if nothing is taken any more
+			c.read(l)
+		case over && ctx.Err() != nil:
+			return ctxError(ctx)
+		case over:
+			return callback.ErrClosed
+		default:
+			<-c.in.reader // there is a connection, or an end
 		}
 	}
 }

@@ -23,7 +23,9 @@ type link struct {
 	blocked atomic.Bool  // it is not read, because the inbox is full
 	pulse   *clock.Timer
 
-	since moment // when the write that is under way began, or 0
+	more  chan struct{} // wakes the writer, which waits; nil if there is none
+	since moment        // when the write that is under way began, or 0
+	idle  bool          // nothing was written since watch looked last
 	watch *clock.Timer
 }
 
@@ -131,29 +133,41 @@ var errSilent = errors.New("wscallback: the other end does not answer pings")
 // ends in time. The caller holds the lock.
 func (c *Conn) begin(l *link) {
 	l.since = max(c.now(), 1)
+	l.idle = false
 	if l.watch == nil {
-		l.watch = c.opts.Clock.AfterFunc(c.opts.WriteTimeout, func() { c.watch(l) })
+		l.watch = c.opts.Clock.AfterFunc(min(c.opts.WriteTimeout, linger), func() { c.watch(l) })
 	}
 }
 
-// watch gives l up if a write takes too long. One timer serves many writes.
+// linger is about how long a writer stays without anything to write.
+const linger = time.Second
+
+// watch gives l up if a write takes too long, and sends the writer home if there was
+// none for a while. One timer serves many writes.
 func (c *Conn) watch(l *link) {
 	c.mu.Lock()
-	stuck := false
+	if c.link != l {
+		c.mu.Unlock()
+		return
+	}
+	again := linger
+	if l.since != 0 {
+		again = min(again, c.opts.WriteTimeout-(c.now()-l.since))
+	}
+	l.watch = nil
 	switch {
-	case c.link != l:
-	case l.since == 0:
-		l.watch = nil
+	case again <= 0:
+		c.mu.Unlock()
+		c.lost(l, errStuck)
+		return
+	case l.idle && !c.out.writing:
+		close(l.more)
+		l.more = nil
 	default:
-		left := c.opts.WriteTimeout - (c.now() - l.since)
-		if stuck = left <= 0; !stuck {
-			l.watch = c.opts.Clock.AfterFunc(left, func() { c.watch(l) })
-		}
+		l.idle = l.since == 0
+		l.watch = c.opts.Clock.AfterFunc(again, func() { c.watch(l) })
 	}
 	c.mu.Unlock()
-	if stuck {
-		c.lost(l, errStuck)
-	}
 }
 
 var errStuck = errors.New("wscallback: the other end does not read")

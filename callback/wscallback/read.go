@@ -6,15 +6,15 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/antiphon-go/antiphon/callback"
 )
 
-// read is the goroutine that reads from one connection until it breaks.
+// read reads from a connection until that breaks.
 func (c *Conn) read(l *link) {
-	defer c.tasks.Done()
 	for {
 		if err := c.readOne(l); err != nil {
 			c.lost(l, err)
@@ -52,22 +52,24 @@ func (c *Conn) readOne(l *link) error {
 			l.heard.Store(int64(c.now())) // it is alive, however slow
 		}
 	}
-	if cap(b) <= 2*batch {
+	if cap(b) <= pooled {
 		*buf = b
 	}
-	return c.frames(l, b)
-}
-
-// frames takes a message apart. An envelope that makes no sense is told and
-// skipped; lengths that make none end the connection.
-func (c *Conn) frames(l *link, b []byte) error {
 	now := c.opts.Clock.Now()
 	l.heard.Store(int64(now.Sub(c.start)))
 	if c.text {
 		m, err := callback.ParseMessageText(b, now)
 		return c.arrived(l, m, err)
 	}
-	shared := cap(b) <= 2*batch // with what is read next
+	return frames(b, cap(b) <= pooled, now, func(m *callback.Message, err error) error {
+		return c.arrived(l, m, err)
+	})
+}
+
+// frames takes a message apart. An envelope that makes no sense is told and
+// skipped; lengths that make none end the connection. What is given to take shares
+// no memory with b if that is lent, and if it does not it holds little else.
+func frames(b []byte, lent bool, now time.Time, take func(*callback.Message, error) error) error {
 	whole := len(b)
 	for len(b) > 0 {
 		frame, rest, ok := cutFrame(b)
@@ -76,10 +78,10 @@ func (c *Conn) frames(l *link, b []byte) error {
 		}
 		b = rest
 		m, err := callback.ParseMessage(frame, now)
-		if m != nil && (shared || whole > 2*len(m.Body)+1024) {
-			m.Body = append([]byte(nil), m.Body...) // not to hold the others
+		if err == nil && (lent || whole > 2*len(m.Body)+1024) {
+			m.Body = append([]byte(nil), m.Body...)
 		}
-		if err := c.arrived(l, m, err); err != nil {
+		if err := take(m, err); err != nil {
 			return err
 		}
 	}
@@ -95,23 +97,25 @@ func cutFrame(b []byte) (frame, rest []byte, ok bool) {
 	return b[k : k+int(size)], b[k+int(size):], true
 }
 
-// arrived puts m into the inbox when there is room. What comes over a connection
-// that has been given up is not taken: a session's other end sends it again.
+// arrived hands m on, or puts it into the inbox when there is room. What comes over
+// a connection that has been given up is not taken: a session's other end sends it
+// again.
 func (c *Conn) arrived(l *link, m *callback.Message, err error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.session != nil && err == nil && (m.Kind == helloKind || m.Kind == ackKind) {
-		if c.link == l && !(m.Kind == ackKind && c.session.ack(m.Seq)) {
-			return errSession
-		}
-		return nil
-	}
 	a := arrival{m: m}
 	if err != nil || len(m.Body) > c.opts.MaxBody {
 		a = arrival{err: callback.ErrMalformed}
 	}
 	w := a.weight()
-	for c.link == l && !c.in.shut && len(c.in.queue) > 0 && c.in.bytes+w > c.opts.Inbox {
+	c.mu.Lock()
+	if c.session != nil && err == nil && (m.Kind == helloKind || m.Kind == ackKind) {
+		ok := m.Kind == ackKind && c.session.ack(m.Seq)
+		c.mu.Unlock()
+		if !ok {
+			return errSession
+		}
+		return nil
+	}
+	for c.full(l, w) {
 		l.blocked.Store(true)
 		c.mu.Unlock()
 		select {
@@ -121,21 +125,31 @@ func (c *Conn) arrived(l *link, m *callback.Message, err error) error {
 		}
 		c.mu.Lock()
 		l.blocked.Store(false)
-		if c.life.Err() != nil {
-			return callback.ErrClosed
-		}
 	}
 	if c.link != l {
+		c.mu.Unlock()
 		return errOld
 	}
 	if c.session != nil {
 		c.session.received(c, w)
 	}
-	if !c.in.shut {
+	feeds := c.in.mode == fed && !c.in.shut
+	if c.in.mode == pulled && !c.in.shut {
 		c.in.push(a)
 		signal(c.in.reader)
 	}
+	c.mu.Unlock()
+	if feeds {
+		c.in.take(callback.Delivery{Message: a.m}, a.err)
+	}
 	return nil
+}
+
+// full reports whether the inbox has no room for w bytes that came over l. The
+// caller holds the lock.
+func (c *Conn) full(l *link, w int) bool {
+	return c.in.mode == pulled && c.link == l && !c.in.shut && c.life.Err() == nil &&
+		len(c.in.queue) > 0 && c.in.bytes+w > c.opts.Inbox
 }
 
 var errOld = errors.New("wscallback: the connection has been replaced")

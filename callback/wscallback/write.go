@@ -18,7 +18,7 @@ import (
 type outgoing struct {
 	packets []packet
 	held    int           // bytes of them, and of the one that is being written
-	writing bool          // there is a writer
+	writing bool          // it is being written
 	crowd   bool          // packets have more than one frame, lately
 	room    chan struct{} // closed when there is room, or a connection; nil if nobody waits
 }
@@ -45,9 +45,11 @@ const (
 // buffers are what small frames are gathered in, and messages read into.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
-// giveBack puts b into the pool, if it is not too large to lie about.
+// pooled is the size up to which one goes back to the pool.
+const pooled = 64 << 10
+
 func giveBack(b *[]byte) {
-	if cap(*b) <= 2*batch {
+	if cap(*b) <= pooled {
 		*b = (*b)[:0]
 		buffers.Put(b)
 	}
@@ -240,20 +242,43 @@ func (o *outgoing) gathering() *packet {
 	return &o.packets[len(o.packets)-1]
 }
 
-// pump starts a writer if there is something to write, somewhere to write it, and
-// no writer. The caller holds the lock.
+// pump has what is to be written written, if there is somewhere to write it. The
+// caller holds the lock.
 func (c *Conn) pump() {
-	if c.link == nil || c.out.writing || c.out.empty() {
+	l := c.link
+	if l == nil || c.out.writing || c.out.empty() {
 		return
 	}
 	c.out.writing = true
+	if l.more != nil {
+		l.more <- struct{}{} // it has room: the writer waits
+		return
+	}
+	l.more = make(chan struct{}, 1)
 	c.tasks.Add(1)
-	go c.write(c.link)
+	go c.write(l, l.more)
 }
 
-// write is the goroutine that writes until nothing is left.
-func (c *Conn) write(l *link) {
+// write is the goroutine that writes to l. It stays for a while when nothing is
+// left, for the stack that it has grown: a new one for each burst costs more than
+// the burst.
+func (c *Conn) write(l *link, more <-chan struct{}) {
 	defer c.tasks.Done()
+	for {
+		c.writeAll(l)
+		select {
+		case _, ok := <-more:
+			if !ok {
+				return
+			}
+		case <-l.gone:
+			return
+		}
+	}
+}
+
+// writeAll writes until nothing is left.
+func (c *Conn) writeAll(l *link) {
 	c.mu.Lock()
 	for c.link == l {
 		if c.out.crowd {
