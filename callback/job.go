@@ -335,7 +335,7 @@ func (j *job) finish(body []byte, err error) {
 	}
 	m := &Message{Kind: Reply, ID: j.d.ID, To: j.d.ReplyTo, Deadline: j.deadline, Body: body}
 	if err == nil && len(body) > p.maxBody {
-		err = m.check(p.maxBody)
+		err = unsendable(m.check(p.maxBody))
 	}
 	if err != nil {
 		m.Body, m.Err = nil, antiphon.FromError(err)

@@ -69,7 +69,8 @@ func Serve[Q, R any](p *Peer, name string, f future.Func[Q, R], o *ServeOptions)
 		if err != nil || j.d.Kind == Event {
 			return nil, err
 		}
-		return marshal(j.service.codec, r)
+		body, err := marshal(j.service.codec, r)
+		return body, unsendable(err)
 	})
 }
 
@@ -77,6 +78,16 @@ func Serve[Q, R any](p *Peer, name string, f future.Func[Q, R], o *ServeOptions)
 func notUnderstood(err error) error {
 	d := *antiphon.FromError(err)
 	d.Class, d.Permanent = notAccepted, true
+	return &d
+}
+
+// unsendable says of an answer that err keeps from being sent that the work was done.
+func unsendable(err error) error {
+	if err == nil {
+		return nil
+	}
+	d := *antiphon.FromError(err)
+	d.Class, d.Permanent = antiphon.ClassFailed, true
 	return &d
 }
 

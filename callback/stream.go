@@ -33,7 +33,7 @@ func ServeStream[Q, R any](p *Peer, name string, f future.Stream[Q, R], o *Serve
 			}
 			body, err := marshal(j.service.codec, r)
 			if err != nil {
-				return nil, err
+				return nil, unsendable(err)
 			}
 			if err := j.part(ctx, body); err != nil {
 				return nil, err
@@ -51,7 +51,7 @@ func (j *job) part(ctx context.Context, body []byte) error {
 	}
 	p := j.service.peer
 	m := &Message{Kind: Part, ID: j.d.ID, To: j.d.ReplyTo, ReplyTo: p.replyTo(), Seq: seq, Deadline: j.deadline, Body: body}
-	return p.out.postWait(j, &outgoing{m: m})
+	return unsendable(p.out.postWait(j, &outgoing{m: m}))
 }
 
 // credit is how many parts an asker has allowed.
