@@ -1,0 +1,95 @@
+package callbacktest
+
+import (
+	"context"
+	"errors"
+
+	"github.com/antiphon-go/antiphon/callback"
+)
+
+// abilities are what a wire can do, and can be done to it.
+type abilities struct {
+	wire   Wire
+	ends   Ends
+	caps   callback.Caps
+	try    bool // both ends are TrySenders
+	groups bool
+	tells  bool // A is a Reconnector
+}
+
+// A need is what a rule is about and a wire may lack.
+type need struct {
+	lack string // said of a wire that lacks it
+	has  func(*abilities) bool
+}
+
+func (r rule) lacks(has abilities) string {
+	for _, n := range r.needs {
+		if !n.has(&has) {
+			return n.lack
+		}
+	}
+	return ""
+}
+
+var (
+	point         = need{"the wire has addresses", func(h *abilities) bool { return h.caps.PointToPoint }}
+	addresses     = need{"the wire is point-to-point", func(h *abilities) bool { return !h.caps.PointToPoint }}
+	another       = need{"Ends.Another is nil", func(h *abilities) bool { return h.ends.Another != nil }}
+	groups        = need{"listeners cannot share an address", func(h *abilities) bool { return h.groups }}
+	noGroups      = need{"listeners can share an address", func(h *abilities) bool { return !h.groups }}
+	settles       = need{"deliveries are not settled", func(h *abilities) bool { return h.caps.SettledDelivery }}
+	expires       = need{"the wire does not drop what has expired", func(h *abilities) bool { return h.caps.NativeExpiry }}
+	order         = need{"the wire does not keep the order", func(h *abilities) bool { return !h.wire.NoOrder }}
+	trySender     = need{"the transports have no TrySend", func(h *abilities) bool { return h.try }}
+	reconnect     = need{"the transport has no Reconnect, or cannot connect again", func(h *abilities) bool { return h.tells && h.ends.Heal != nil }}
+	cut           = need{"Ends.Cut is nil", func(h *abilities) bool { return h.ends.Cut != nil }}
+	survives      = need{"a cut loses what is under way", func(h *abilities) bool { return h.wire.Resumes || h.caps.RepliesSurvive }}
+	heal          = need{"Ends.Heal is nil", func(h *abilities) bool { return h.ends.Heal != nil }}
+	breaks        = need{"a cut is not noticed", func(h *abilities) bool { return !h.wire.Resumes }}
+	forgets       = need{"a cut loses nothing", func(h *abilities) bool { return !h.wire.Resumes && !h.caps.RepliesSurvive }}
+	stalls        = need{"the wire stores what is sent, and Ends.Stall is nil", func(h *abilities) bool { return h.caps.PointToPoint || h.ends.Stall != nil }}
+	garbage       = need{"Ends.Garbage is nil", func(h *abilities) bool { return h.ends.Garbage != nil }}
+	foreignAnswer = need{"Ends.Foreign.Answer is nil", func(h *abilities) bool { return h.ends.Foreign != nil && h.ends.Foreign.Answer != nil }}
+	foreignAsk    = need{"Ends.Foreign.Ask is nil", func(h *abilities) bool { return h.ends.Foreign != nil && h.ends.Foreign.Ask != nil }}
+)
+
+// look opens the wire to see what it has.
+func look(t *trial) abilities {
+	e := t.open()
+	h := abilities{wire: t.wire, ends: *e, caps: e.A.Caps()}
+	if caps := e.B.Caps(); caps != h.caps {
+		t.Errorf("the ends of one wire differ: %+v, %+v", h.caps, caps)
+	}
+	if e.Flow == nil != (e.Stall == nil) {
+		t.Errorf("Ends has one of Stall and Flow, which go together")
+	}
+	if e.Heal != nil && e.Cut == nil {
+		t.Errorf("Ends has Heal but no Cut")
+	}
+	_, a := e.A.(callback.TrySender)
+	_, b := e.B.(callback.TrySender)
+	h.try = a && b
+	_, h.tells = e.A.(callback.Reconnector)
+	if g, ok := e.A.(callback.GroupListener); ok && !h.caps.PointToPoint {
+		ctx, cancel := t.patience()
+		defer cancel()
+		in, err := g.ListenGroup(ctx, t.name("look"), "group")
+		if err == nil {
+			_ = in.Close()
+		}
+		h.groups = !errors.Is(err, errors.ErrUnsupported)
+	}
+	switch {
+	case h.groups && t.wire.NoGroups:
+		t.Errorf("Wire.NoGroups says that there are none, but ListenGroup does not fail with errors.ErrUnsupported")
+	case !h.groups && !t.wire.NoGroups && !h.caps.PointToPoint:
+		t.Errorf("listeners cannot share an address; if that is as it should be, set Wire.NoGroups")
+	}
+	return h
+}
+
+// ended reports whether err is what ended ctx.
+func ended(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
+}
