@@ -28,6 +28,17 @@ type alarm struct {
 	off   bool
 }
 
+// A bell is what one timer of an alarm rings.
+type bell struct {
+	*alarm
+	rang atomic.Bool
+}
+
+func (b *bell) ring() {
+	b.rang.Store(true)
+	b.alarm.ring()
+}
+
 func (a *alarm) init(clk clock.Clock, ring func()) {
 	a.clock, a.start, a.ring = clk, clk.Now(), ring
 	a.by.Store(never)
@@ -46,13 +57,15 @@ func (a *alarm) set(at moment) {
 }
 
 func (a *alarm) wind(at moment) {
-	timer := a.after(at)
+	b := &bell{alarm: a}
+	timer := a.after(at, b)
 	if timer == nil {
 		go a.ring()
 		return
 	}
 	a.mu.Lock()
-	if !a.off && (a.timer == nil || at < a.at) {
+	// One that has rung already must not take the place of one that will.
+	if !a.off && !b.rang.Load() && (a.timer == nil || at < a.at) {
 		timer, a.timer, a.at = a.timer, timer, at
 	}
 	a.mu.Unlock()
@@ -61,9 +74,9 @@ func (a *alarm) wind(at moment) {
 	}
 }
 
-// after returns a timer that goes off at at, or nil if that is past: a mock clock
+// after returns a timer that rings b at at, or nil if that is past: a mock clock
 // would not look at such a timer before it is moved on.
-func (a *alarm) after(at moment) *clock.Timer {
+func (a *alarm) after(at moment, b *bell) *clock.Timer {
 	for {
 		now := a.now()
 		if at <= now {
@@ -73,7 +86,7 @@ func (a *alarm) after(at moment) *clock.Timer {
 		if d < 0 {
 			d = math.MaxInt64
 		}
-		timer := a.clock.AfterFunc(time.Duration(d), a.ring)
+		timer := a.clock.AfterFunc(time.Duration(d), b.ring)
 		if a.now()-now < int64(time.Millisecond) {
 			return timer
 		}
