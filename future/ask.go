@@ -141,20 +141,30 @@ func (a *ask[Q, R]) enter() {
 		return
 	}
 	a.mu.Unlock()
-	if granted {
-		a.begin()
+	if granted && !a.begin() {
+		a.giveSlot()
 	}
 }
 
 func (a *ask[Q, R]) zero() (v R) { return v }
 
-// begin starts the next attempt. The caller has taken a slot for it.
-func (a *ask[Q, R]) begin() {
+// begin starts the next attempt in the slot that the caller has for it, or
+// reports that it will not.
+func (a *ask[Q, R]) begin() (taken bool) {
+	a.mu.Lock()
+	ctx, ended := a.call.ctx, a.phase == over
+	a.mu.Unlock()
+	if ended {
+		return false
+	}
+	if ctx.Err() != nil { // it is not to be called any more, although its watch has not told us yet
+		go a.contextEnded() // not on the goroutine that brings the slot: see refuse
+		return false
+	}
 	a.mu.Lock()
 	if a.phase == over {
 		a.mu.Unlock()
-		a.giveSlot()
-		return
+		return false
 	}
 	a.phase = running
 	a.attempt++
@@ -167,8 +177,7 @@ func (a *ask[Q, R]) begin() {
 	if a.phase != running || a.attempt != t.n { // its time was up before it began
 		a.mu.Unlock()
 		cancel(nil)
-		a.giveSlot()
-		return
+		return false
 	}
 	a.cancel = cancel
 	a.mu.Unlock()
@@ -176,6 +185,7 @@ func (a *ask[Q, R]) begin() {
 	if a.l.Hedge > 0 && a.l.copies > 1 {
 		t.arm()
 	}
+	return true
 }
 
 func (a *ask[Q, R]) giveSlot() {

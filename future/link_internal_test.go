@@ -177,7 +177,7 @@ func TestSlotsHandOutInOrder(t *testing.T) {
 	var got []int
 	turns := make([]turn, 5)
 	for i := range turns {
-		turns[i].begin = func() { got = append(got, i) }
+		turns[i].begin = func() bool { got = append(got, i); return true }
 	}
 	if ok, err := s.take(&turns[0]); !ok || err != nil {
 		t.Fatal("the first has to wait")

@@ -296,6 +296,43 @@ func TestNotAcceptedMeansNeverCalled(t *testing.T) {
 	}
 }
 
+// Whoever ends with the context that frees their slot is not called any more, in
+// whatever order the two are told of it.
+func TestNotAcceptedIfTheSlotIsFreedByTheSameEnd(t *testing.T) {
+	for _, waiting := range []int{1, 3, 2000} {
+		for range max(3, 600/waiting) {
+			bubble(t, func(t *testing.T) {
+				var called atomic.Int32
+				ask := future.Lift(func(ctx context.Context, n int) (int, error) {
+					called.Add(1)
+					<-ctx.Done()
+					return n, ctx.Err()
+				}, &future.Policy{Limit: 1})
+				ctx, cancel := context.WithCancelCause(context.Background())
+				first := ask(ctx, 0)
+				fs := make([]*future.Future[int], waiting)
+				for i := range fs {
+					fs[i] = ask(ctx, i+1)
+				}
+				synctest.Wait()
+				cancel(errCause)
+				if _, err := first.Await(noContext); !errors.Is(err, context.Canceled) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
+					t.Fatalf("under way: %v, class %s", err, antiphon.ClassOf(err))
+				}
+				for i, f := range fs {
+					_, err := f.Await(noContext)
+					if !errors.Is(err, future.ErrNotStarted) || !errors.Is(err, errCause) || antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
+						t.Fatalf("waiting, %d: %v, class %s", i, err, antiphon.ClassOf(err))
+					}
+				}
+				if n := called.Load(); n != 1 {
+					t.Fatalf("%d calls", n)
+				}
+			})
+		}
+	}
+}
+
 func TestLastRealErrorIsKept(t *testing.T) {
 	policy := &future.Policy{Attempts: 9, Backoff: antiphon.Constant(time.Minute)}
 	f := future.Lift(func(context.Context, int) (int, error) { return 0, errBoom }, policy)

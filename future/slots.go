@@ -14,7 +14,7 @@ type slots struct {
 // A turn is a place in the queue for a slot. It is embedded in what waits.
 type turn struct {
 	next, prev *turn // nil while not waiting
-	begin      func()
+	begin      func() (taken bool)
 }
 
 func newSlots(n, queue int) *slots {
@@ -24,7 +24,7 @@ func newSlots(n, queue int) *slots {
 }
 
 // take gives t a slot: now (granted), or when its turn comes, by calling
-// t.begin. It reports ErrFull if too many are waiting.
+// t.begin, which may decline it. It reports ErrFull if too many are waiting.
 func (s *slots) take(t *turn) (granted bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,18 +53,28 @@ func (s *slots) spare() bool {
 	return true
 }
 
-// give returns a slot, which goes to whoever has waited longest.
+// give returns a slot, which goes to whoever has waited longest and takes it.
 func (s *slots) give() {
+	for {
+		t := s.next()
+		if t == nil || t.begin() {
+			return
+		}
+	}
+}
+
+// next takes out of the queue whoever has waited longest, or frees a slot if
+// nobody waits.
+func (s *slots) next() *turn {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	t := s.waiting.next
 	if t == &s.waiting {
 		s.free++
-		s.mu.Unlock()
-		return
+		return nil
 	}
 	s.remove(t)
-	s.mu.Unlock()
-	t.begin()
+	return t
 }
 
 // leave takes t out of the queue, and reports whether it was there.

@@ -21,9 +21,10 @@ type lineUp interface {
 func queueing(s lineUp, limit, queue int, seed uint64) string {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var began []int // as s says
-	turns := make([]*turn, 12)
+	var declines [12]bool
+	turns := make([]*turn, len(declines))
 	for i := range turns {
-		turns[i] = &turn{begin: func() { began = append(began, i) }}
+		turns[i] = &turn{begin: func() bool { began = append(began, i); return !declines[i] }}
 	}
 	var line []int // the model: who waits, in order
 	used := 0
@@ -59,13 +60,18 @@ func queueing(s lineUp, limit, queue int, seed uint64) string {
 				used++
 			}
 		case op == 2 && used > 0:
+			for i := range declines {
+				declines[i] = rng.IntN(4) == 0
+			}
 			s.give()
 			used--
 			var want []int
-			if len(line) > 0 {
-				want, line = line[:1:1], line[1:]
-				used++
-				holders[want[0]] = true
+			for taken := false; len(line) > 0 && !taken; line = line[1:] {
+				want = append(want, line[0])
+				if taken = !declines[line[0]]; taken {
+					used++
+					holders[line[0]] = true
+				}
 			}
 			if !slices.Equal(began, want) {
 				return fmt.Sprintf("give began %v, want %v", began, want)
@@ -149,8 +155,14 @@ func (b badSlots) spare() bool {
 }
 
 func (b badSlots) give() {
-	if b.mistake == "forgets who waits" {
+	switch b.mistake {
+	case "forgets who waits":
 		b.free++
+		return
+	case "loses what is declined":
+		if t := b.next(); t != nil {
+			t.begin()
+		}
 		return
 	}
 	b.slots.give()
@@ -169,7 +181,7 @@ func (b badSlots) leave(t *turn) bool {
 
 // The oracle sees each of these mistakes.
 func TestSlotsModelSeesMistakes(t *testing.T) {
-	for _, mistake := range []string{"jumps the queue", "has no end", "spares too much", "forgets who waits", "gives two", "leaks room", "says yes"} {
+	for _, mistake := range []string{"jumps the queue", "has no end", "spares too much", "forgets who waits", "loses what is declined", "gives two", "leaks room", "says yes"} {
 		seen := false
 		for seed := range uint64(200) {
 			limit, queue := 1+int(seed%3), 1+int(seed%5)
@@ -191,7 +203,7 @@ func TestSlotsUnderFire(t *testing.T) {
 		all.Go(func() {
 			for i := range 500 {
 				begun := make(chan struct{}, 2)
-				tr := &turn{begin: func() { enter(); begun <- struct{}{} }}
+				tr := &turn{begin: func() bool { enter(); begun <- struct{}{}; return true }}
 				granted, err := s.take(tr)
 				switch {
 				case err != nil:
