@@ -92,6 +92,8 @@ type Operation struct {
 	Percent float64
 	// Message is what it said to that, for people.
 	Message string
+	// Data is what it added to that, encoded. May be nil.
+	Data []byte
 	// CancelRequested says that somebody wishes it to end; State tells whether
 	// it has.
 	CancelRequested bool
@@ -131,6 +133,7 @@ type wireOperation struct {
 	Done            bool              `json:"done"`
 	Percent         float64           `json:"percentComplete"`
 	Message         string            `json:"message,omitempty"`
+	Data            []byte            `json:"data,omitempty"`
 	CancelRequested bool              `json:"cancelRequested,omitempty"`
 	Attempt         int               `json:"attempt,omitempty"`
 	Version         int64             `json:"version"`
@@ -148,8 +151,8 @@ type wireOperation struct {
 }
 
 // MarshalJSON writes the one JSON form: id, kind, status (a word; see
-// State.MarshalText), done, percentComplete, message, cancelRequested, attempt,
-// version, createdAt, updatedAt, endedAt, expiresAt, pollIntervalMs, metadata,
+// State.MarshalText), done, percentComplete, message, data (base64), cancelRequested,
+// attempt, version, createdAt, updatedAt, endedAt, expiresAt, pollIntervalMs, metadata,
 // result (or resultBytes and resultType where it is not JSON),
 // resourceLocation, error. All but id, status, done, percentComplete and
 // version are left out when they are zero.
@@ -161,6 +164,7 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 		Done:            o.State.Terminal(),
 		Percent:         percentage(o.Percent),
 		Message:         o.Message,
+		Data:            o.Data,
 		CancelRequested: o.CancelRequested,
 		Attempt:         o.Attempt,
 		Version:         o.Version,
@@ -198,6 +202,7 @@ func (o *Operation) UnmarshalJSON(data []byte) error {
 		State:           w.Status,
 		Percent:         percentage(w.Percent),
 		Message:         w.Message,
+		Data:            w.Data,
 		CancelRequested: w.CancelRequested,
 		Attempt:         w.Attempt,
 		Version:         w.Version,

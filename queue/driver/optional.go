@@ -126,6 +126,8 @@ type Change struct {
 	ID              string
 	State           antiphon.State
 	CancelRequested bool
+	// Progress: the work has reported.
+	Progress bool
 }
 
 // A TxPutter is a Backend that can put within a transaction of the caller's, of type

@@ -1,0 +1,389 @@
+package queue
+
+import (
+	"context"
+	"sync"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/alarm"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// A follower is the table of the jobs whose ends somebody in this process waits for.
+// They are settled by a worker of the same queue that did the job; by the backend,
+// which tells of changes; or by looking now and then, for what nobody told. One
+// goroutine listens while there is something to hear, and one timer serves all.
+type follower struct {
+	core  *core
+	alarm *alarm.Alarm
+	life  context.Context
+	die   context.CancelCauseFunc
+
+	mu        sync.Mutex
+	closed    bool
+	jobs      map[string]*following
+	order     []string // whom to look after next, with some that have gone
+	asked     []string // whom to look after now
+	holders   int      // workers, who listen for what is canceled
+	listening bool
+	watch     driver.Watch // nil until it is open
+}
+
+// A following is one who waits for a job. The follower's lock guards it.
+type following struct {
+	id        string
+	owner     interested
+	next      *following // another of the same job
+	duplicate bool
+	placed    bool // the job is there, as far as we know
+	linked    bool
+}
+
+// interested is who waits. It is called without a lock.
+type interested interface {
+	// ended is told how the job ended, once.
+	ended(outcome)
+	// failed is told that this will not be known, instead.
+	failed(error)
+	// progressed is told of a record that is not the last.
+	progressed(*driver.Record)
+	// wants reports whether a change is worth a look.
+	wants(*driver.Change) bool
+}
+
+func (f *follower) init(c *core) {
+	f.core = c
+	f.jobs = map[string]*following{}
+	f.alarm = alarm.New(c.clock, f.ring)
+	f.life, f.die = context.WithCancelCause(context.Background())
+}
+
+var errClosedWaiting = unclear(ErrClosed)
+
+// add enters x.
+func (f *follower) add(x *following) {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		x.owner.failed(errClosedWaiting)
+		return
+	}
+	x.linked = true
+	x.next = f.jobs[x.id]
+	f.jobs[x.id] = x
+	if x.next == nil && f.core.results != nil {
+		f.order = append(f.order, x.id)
+		if len(f.order) > 2*len(f.jobs)+64 {
+			f.compact()
+		}
+	}
+	first := f.listen()
+	f.mu.Unlock()
+	if first {
+		f.alarm.Set(alarm.After(f.alarm.Now(), f.core.opts.Poll))
+	}
+}
+
+// compact drops from order what has gone. The caller holds the lock.
+func (f *follower) compact() {
+	seen := make(map[string]bool, len(f.jobs))
+	kept := f.order[:0]
+	for _, id := range f.order {
+		if f.jobs[id] != nil && !seen[id] {
+			seen[id] = true
+			kept = append(kept, id)
+		}
+	}
+	clear(f.order[len(kept):])
+	f.order = kept
+}
+
+// listen sees to it that somebody listens, and reports whether that is new. The
+// caller holds the lock.
+func (f *follower) listen() bool {
+	if f.listening || f.closed {
+		return false
+	}
+	f.listening = true
+	if f.core.watcher != nil {
+		go f.hear()
+	}
+	return true
+}
+
+// hold listens for a worker.
+func (f *follower) hold() {
+	f.mu.Lock()
+	f.holders++
+	first := f.listen()
+	f.mu.Unlock()
+	if first {
+		f.alarm.Set(alarm.After(f.alarm.Now(), f.core.opts.Poll))
+	}
+}
+
+func (f *follower) release() {
+	f.mu.Lock()
+	f.holders--
+	f.mu.Unlock()
+}
+
+// remove takes x out, if it is in.
+func (f *follower) remove(x *following) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !x.linked {
+		return
+	}
+	x.linked = false
+	if f.jobs[x.id] == x && x.next == nil {
+		delete(f.jobs, x.id)
+		return
+	}
+	p := f.jobs[x.id]
+	if p == x {
+		f.jobs[x.id] = x.next
+	}
+	for ; p != nil; p = p.next {
+		if p.next == x {
+			p.next = x.next
+		}
+	}
+	x.next = nil
+}
+
+// place notes that the job of x is there.
+func (f *follower) place(x *following) {
+	f.mu.Lock()
+	x.placed = true
+	f.mu.Unlock()
+}
+
+// placedAs returns the id of x if its job is there, else "".
+func (f *follower) placedAs(x *following) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !x.placed {
+		return ""
+	}
+	return x.id
+}
+
+// ask looks after a job now.
+func (f *follower) ask(id string) {
+	f.mu.Lock()
+	f.asked = append(f.asked, id)
+	f.mu.Unlock()
+	f.alarm.Set(f.alarm.Now())
+}
+
+// takeAll takes those out who wait for id.
+func (f *follower) takeAll(id string) *following {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x := f.jobs[id]
+	if x != nil {
+		delete(f.jobs, id)
+	}
+	for p := x; p != nil; p = p.next {
+		p.linked = false
+	}
+	return x
+}
+
+// ended tells those who wait for id how it ended.
+func (f *follower) ended(id string, o outcome) {
+	for x := f.takeAll(id); x != nil; {
+		next := x.next
+		x.next = nil
+		x.owner.ended(o)
+		x = next
+	}
+}
+
+// hear is the goroutine that listens.
+func (f *follower) hear() {
+	w, err := f.core.watcher.Watch(f.core.name)
+	f.mu.Lock()
+	if err != nil || f.closed || !f.listening || f.watch != nil {
+		f.mu.Unlock()
+		if err == nil {
+			_ = w.Close()
+		}
+		return // whoever looks now and then does without
+	}
+	f.watch = w
+	all := f.everybody()
+	f.mu.Unlock()
+	f.look(all) // for what changed before
+	var changes []driver.Change
+	for {
+		changes, err = w.Next(f.life, changes[:0])
+		if err != nil {
+			_ = w.Close()
+			return
+		}
+		f.hearAll(changes)
+	}
+}
+
+// everybody returns the ids that are followed. The caller holds the lock.
+func (f *follower) everybody() []string {
+	all := make([]string, 0, len(f.jobs))
+	for id, x := range f.jobs {
+		if x.placed {
+			all = append(all, id)
+		}
+	}
+	return all
+}
+
+// hearAll looks after those whom the changes concern.
+func (f *follower) hearAll(changes []driver.Change) {
+	var ids []string
+	f.mu.Lock()
+	for i := range changes {
+		c := &changes[i]
+		if c.ID == "" { // some were missed
+			ids = f.everybody()
+			break
+		}
+		for x := f.jobs[c.ID]; x != nil; x = x.next {
+			if x.owner.wants(c) {
+				ids = append(ids, c.ID)
+				break
+			}
+		}
+	}
+	workers := f.holders > 0
+	f.mu.Unlock()
+	if workers {
+		f.core.wishes(changes)
+	}
+	f.look(ids)
+}
+
+// batch is how many jobs are looked up in one call.
+const batch = 256
+
+// look asks the store for ids and tells those who wait.
+func (f *follower) look(ids []string) {
+	for len(ids) > 0 {
+		some := ids[:min(batch, len(ids))]
+		ids = ids[len(some):]
+		found, err := f.core.results.Lookup(f.life, f.core.name, some, false)
+		if err != nil {
+			f.core.observe(antiphon.Event{Name: "queue.look_failed", Count: len(some), Err: err})
+			return // another time
+		}
+		there := make(map[string]bool, len(found))
+		for i := range found {
+			r := &found[i]
+			there[r.ID] = true
+			if r.State.Terminal() {
+				f.ended(r.ID, outcomeOf(r))
+			} else {
+				f.progressed(r)
+			}
+		}
+		for _, id := range some {
+			if !there[id] {
+				f.lost(id)
+			}
+		}
+	}
+}
+
+func (f *follower) progressed(r *driver.Record) {
+	var all []interested
+	f.mu.Lock()
+	for x := f.jobs[r.ID]; x != nil; x = x.next {
+		all = append(all, x.owner)
+	}
+	f.mu.Unlock()
+	for _, o := range all {
+		o.progressed(r)
+	}
+}
+
+// lost: the store does not know id. One that is being put may not be there yet.
+func (f *follower) lost(id string) {
+	f.mu.Lock()
+	x := f.jobs[id]
+	for p := x; p != nil; p = p.next {
+		if !p.placed {
+			f.mu.Unlock()
+			return
+		}
+	}
+	f.mu.Unlock()
+	for x = f.takeAll(id); x != nil; {
+		next := x.next
+		x.next = nil
+		x.owner.failed(ErrUnknownJob)
+		x = next
+	}
+}
+
+// perRing is how many jobs are looked after each time.
+const perRing = 16 * batch
+
+// ring looks after those who asked, and some of the others, and stops listening when
+// nobody waits.
+func (f *follower) ring() {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return
+	}
+	ids := f.asked
+	f.asked = nil
+	if len(f.jobs) == 0 && f.holders == 0 {
+		f.listening = false
+		w := f.watch
+		f.watch, f.order = nil, nil
+		f.mu.Unlock()
+		if w != nil {
+			_ = w.Close()
+		}
+		return
+	}
+	if len(ids) == 0 {
+		n := min(perRing, len(f.order))
+		for _, id := range f.order[:n] {
+			if f.jobs[id] != nil {
+				ids = append(ids, id)
+			}
+		}
+		f.order = append(f.order[n:], ids...)
+	}
+	f.mu.Unlock()
+	if f.core.results != nil {
+		f.look(ids)
+	}
+	f.alarm.Set(alarm.After(f.alarm.Now(), f.core.opts.Poll))
+}
+
+// close fails all who wait.
+func (f *follower) close() {
+	f.alarm.Stop()
+	f.mu.Lock()
+	f.closed = true
+	w, jobs := f.watch, f.jobs
+	f.watch, f.jobs, f.order = nil, map[string]*following{}, nil
+	var all []interested
+	for _, x := range jobs {
+		for ; x != nil; x = x.next {
+			x.linked = false
+			all = append(all, x.owner)
+		}
+	}
+	f.mu.Unlock()
+	f.die(ErrClosed)
+	if w != nil {
+		_ = w.Close()
+	}
+	for _, o := range all {
+		o.failed(errClosedWaiting)
+	}
+}

@@ -1,0 +1,209 @@
+package queue
+
+import (
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/alarm"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+type moment = alarm.Moment
+
+const never = alarm.Never
+
+func span(m moment) time.Duration { return time.Duration(m) }
+
+// A phase is where in a store a record is.
+type phase uint8
+
+const (
+	free    phase = iota // in no queue: a spare record
+	delayed              // in times
+	blocked              // behind others of its group
+	ready                // in its level, and in times if it expires
+	leased               // in times
+	kept                 // ended
+	dead                 // ended as a dead letter
+)
+
+// A record is a job in a store. What few jobs have is in more, so that a million
+// that wait weigh little.
+type record struct {
+	id       string
+	kind     string
+	payload  []byte
+	header   map[string]string
+	more     *recordMore // nil if there is nothing in it
+	next     *record     // in its level, or list
+	prev     *record
+	seq      uint64 // counts what was put
+	created  moment
+	updated  moment
+	ready    moment // since when it is, or when it will be
+	expires  moment // or never; of an ended one, when it is forgotten
+	keep     time.Duration
+	fence    int64
+	version  int64
+	heapAt   int32 // place in times + 1
+	priority int32
+	attempt  int32
+	phase    phase
+	cancel   bool
+	settled  bool // the lease of fence was ended by its holder
+}
+
+type recordMore struct {
+	key, unique, group string
+	uniqueUntil        moment
+	behind, before     *record // in its group
+	checkpoint         []byte
+	percent            float64
+	message            string
+	data               []byte
+	state              antiphon.State // how it ended
+	result             []byte
+	contentType        string
+	err                *antiphon.Error
+}
+
+// extra is r.more to be written to.
+func (r *record) extra() *recordMore {
+	if r.more == nil {
+		r.more = &recordMore{}
+	}
+	return r.more
+}
+
+func (r *record) ended() bool { return r.phase == kept || r.phase == dead }
+
+func (r *record) state() antiphon.State {
+	switch r.phase {
+	case leased:
+		return antiphon.StateRunning
+	case kept, dead:
+		return r.more.state
+	}
+	return antiphon.StateQueued
+}
+
+// handOut is r as its taker gets it.
+func (r *record) handOut(now moment) driver.Leased {
+	l := driver.Leased{
+		Lease:           driver.Lease{ID: r.id, Fence: r.fence},
+		Kind:            r.kind,
+		Payload:         r.payload,
+		Header:          r.header,
+		Priority:        int(r.priority),
+		Attempt:         int(r.attempt),
+		Age:             span(now - r.created),
+		CancelRequested: r.cancel,
+	}
+	if r.expires != never {
+		l.Left = max(span(r.expires-now), 1)
+	}
+	if m := r.more; m != nil {
+		l.Key, l.Group, l.Checkpoint = m.key, m.group, m.checkpoint
+	}
+	return l
+}
+
+// show is what is known of r.
+func (s *store) show(r *record, payload bool) driver.Record {
+	d := driver.Record{
+		Operation: antiphon.Operation{
+			ID:              r.id,
+			Kind:            s.name,
+			State:           r.state(),
+			CancelRequested: r.cancel,
+			Attempt:         int(r.attempt),
+			Version:         r.version,
+			Created:         s.alarm.Time(r.created),
+			Updated:         s.alarm.Time(r.updated),
+		},
+		Header:   r.header,
+		Priority: int(r.priority),
+	}
+	if r.kind != "" {
+		d.Kind = r.kind
+	}
+	if payload {
+		d.Payload = r.payload
+	}
+	if r.ended() {
+		d.Ended = d.Updated
+	}
+	if r.expires != never {
+		d.Expires = s.alarm.Time(r.expires)
+	}
+	if m := r.more; m != nil {
+		d.Key, d.Unique, d.Group = m.key, m.unique, m.group
+		d.Percent, d.Message, d.Data = m.percent, m.message, m.data
+		d.Result, d.ContentType, d.Err = m.result, m.contentType, m.err
+	}
+	return d
+}
+
+// changed notes that r has another version now, and tells who watches.
+func (s *store) changed(r *record, now moment) {
+	s.tell(r, now, driver.Change{ID: r.id, State: r.state(), CancelRequested: r.cancel})
+}
+
+func (s *store) tell(r *record, now moment, c driver.Change) {
+	r.version++
+	r.updated = now
+	for _, w := range s.watch {
+		w.tell(c)
+	}
+}
+
+// A list is of records, linked by next and prev.
+type list struct {
+	head, tail *record
+	n          int
+}
+
+func (l *list) push(r *record) {
+	r.prev, r.next = l.tail, nil
+	if l.tail != nil {
+		l.tail.next = r
+	} else {
+		l.head = r
+	}
+	l.tail = r
+	l.n++
+}
+
+func (l *list) pushFront(r *record) {
+	r.prev, r.next = nil, l.head
+	if l.head != nil {
+		l.head.prev = r
+	} else {
+		l.tail = r
+	}
+	l.head = r
+	l.n++
+}
+
+func (l *list) remove(r *record) {
+	if r.prev != nil {
+		r.prev.next = r.next
+	} else {
+		l.head = r.next
+	}
+	if r.next != nil {
+		r.next.prev = r.prev
+	} else {
+		l.tail = r.prev
+	}
+	r.prev, r.next = nil, nil
+	l.n--
+}
+
+func (l *list) pop() *record {
+	r := l.head
+	if r != nil {
+		l.remove(r)
+	}
+	return r
+}

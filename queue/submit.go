@@ -1,0 +1,248 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// SubmitOptions say what is special about a job. A zero field means its default, nil
+// options mean all of them. A negative duration is a mistake.
+type SubmitOptions struct {
+	// Key is the idempotency key: as long as the job is known, submitting the same
+	// request under the same Key gives the same job, and another request fails with
+	// [ErrKeyReused].
+	Key string
+	// Unique is a name that only one job has at a time: submitting another gives the
+	// one that is there, whatever its request, until it has ended and UniqueFor has
+	// passed since it was submitted.
+	Unique    string
+	UniqueFor time.Duration
+	// Group is whose order is kept: of the jobs of a group one runs at a time, in the
+	// order of their submission, over retries and delays too.
+	Group string
+	// Priority: higher goes first.
+	Priority int
+	// Delay is how long to wait before the job may run.
+	Delay time.Duration
+	// At is when it may run, if that is later; zero means at once. It is measured by
+	// this process's clock.
+	At time.Time
+	// TTL is how long the job may take to its end. 0 means Options.TTL.
+	TTL time.Duration
+	// Header travels with the job; the work finds it in antiphon.InfoFrom.
+	Header map[string]string
+}
+
+// Limits of what is stored with a job.
+const (
+	maxName       = 512      // bytes of a key, unique name or group
+	maxHeaders    = 64       // entries
+	maxHeaderSize = 16 << 10 // bytes of all names and values
+)
+
+// Submit stores a job. When it returns one, the job is accepted: it will be done, or
+// become a dead letter, and its future settles. If it fails, the job was not
+// accepted, unless the error is of class unknown: then it may have been, and Submit
+// with the same Key tells.
+//
+// It fails with ErrFull, ErrKeyReused or ErrClosed, with antiphon.ErrTooLarge, with
+// errors.ErrUnsupported for options that the backend cannot do, with code
+// invalid_argument for what cannot be meant or encoded, or with what ended ctx.
+func (q *Queue[Q, R]) Submit(ctx context.Context, v Q, o *SubmitOptions) (*Job[R], error) {
+	j := newJob[R](q.core)
+	if err := q.submit(ctx, v, o, &j.following); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// submit stores a job that f follows.
+func (q *Queue[Q, R]) submit(ctx context.Context, v Q, o *SubmitOptions, f *following) error {
+	var one [1]driver.Envelope
+	var err error
+	if one[0], err = q.envelope(ctx, v, o); err != nil {
+		return err
+	}
+	f.id = one[0].ID
+	return q.core.put(background(ctx), one[:], []*following{f})
+}
+
+// SubmitAll stores a job for each of vs, or none of them, in one call. It is
+// otherwise as Submit; a Key or Unique name cannot be shared and is a mistake for
+// more than one.
+func (q *Queue[Q, R]) SubmitAll(ctx context.Context, vs []Q, o *SubmitOptions) ([]*Job[R], error) {
+	if len(vs) > 1 && o != nil && (o.Key != "" || o.Unique != "") {
+		return nil, misuse("shared_key", "a Key or Unique name is for one job")
+	}
+	if len(vs) == 0 {
+		return nil, nil
+	}
+	jobs := make([]*Job[R], len(vs))
+	follow := make([]*following, len(vs))
+	envelopes := make([]driver.Envelope, len(vs))
+	for i, v := range vs {
+		e, err := q.envelope(ctx, v, o)
+		if err != nil {
+			return nil, err
+		}
+		jobs[i] = newJob[R](q.core)
+		jobs[i].id = e.ID
+		envelopes[i], follow[i] = e, &jobs[i].following
+	}
+	if err := q.core.put(background(ctx), envelopes, follow); err != nil {
+		return nil, err
+	}
+	return jobs, nil
+}
+
+func (q *Queue[Q, R]) envelope(ctx context.Context, v Q, o *SubmitOptions) (driver.Envelope, error) {
+	if o == nil {
+		o = &SubmitOptions{}
+	}
+	c := q.core
+	if ctx != nil && ctx.Err() != nil {
+		return driver.Envelope{}, gaveUp(ctx, antiphon.ClassNotAccepted)
+	}
+	payload, err := c.marshal(v)
+	if err != nil {
+		return driver.Envelope{}, err
+	}
+	e := driver.Envelope{
+		Kind: c.opts.Kind, Payload: payload, Header: o.Header,
+		Key: o.Key, Unique: o.Unique, UniqueFor: o.UniqueFor, Group: o.Group, Priority: o.Priority,
+		Delay: o.Delay, TTL: o.TTL, Keep: c.opts.KeepResults,
+	}
+	if err := c.check(&e); err != nil {
+		return e, err
+	}
+	if !o.At.IsZero() {
+		e.Delay = max(e.Delay, o.At.Sub(c.clock.Now()))
+	}
+	if e.TTL == 0 {
+		e.TTL = c.opts.TTL + e.Delay
+		if e.TTL < 0 { // more than there is time
+			e.TTL = 0
+		}
+	}
+	if e.Delay > 0 && !c.caps.Delays {
+		return e, c.unsupported("SubmitOptions.Delay")
+	}
+	e.ID = c.ids.Next()
+	return e, nil
+}
+
+// check reports what is wrong about e.
+func (c *core) check(e *driver.Envelope) error {
+	switch {
+	case e.Delay < 0:
+		return misuse("options", "SubmitOptions.Delay is negative")
+	case e.TTL < 0:
+		return misuse("options", "SubmitOptions.TTL is negative")
+	case e.UniqueFor < 0:
+		return misuse("options", "SubmitOptions.UniqueFor is negative")
+	case e.UniqueFor > 0 && e.Unique == "":
+		return misuse("options", "SubmitOptions.UniqueFor needs Unique")
+	case len(e.Key) > maxName || len(e.Unique) > maxName || len(e.Group) > maxName:
+		return misuse("options", "a Key, Unique or Group is longer than 512 bytes")
+	case e.Key != "" && !c.caps.Keys:
+		return c.unsupported("SubmitOptions.Key")
+	case e.Unique != "" && !c.caps.Uniques:
+		return c.unsupported("SubmitOptions.Unique")
+	case e.Group != "" && !c.caps.Groups:
+		return c.unsupported("SubmitOptions.Group")
+	case e.Priority < c.caps.MinPriority || e.Priority > c.caps.MaxPriority:
+		return c.unsupported("SubmitOptions.Priority: it is out of range")
+	}
+	size := 0
+	for k, v := range e.Header {
+		size += len(k) + len(v)
+	}
+	if len(e.Header) > maxHeaders || size > maxHeaderSize {
+		return misuse("header", "a header has at most 64 entries and 16 KiB")
+	}
+	return nil
+}
+
+// put stores jobs and follows them.
+func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*following) error {
+	if c.isClosed() {
+		return ErrClosed
+	}
+	r := driver.PutRequest{Queue: c.name, Jobs: jobs, Capacity: c.opts.Capacity, Overflow: c.opts.Overflow}
+	var since moment
+	w := c.freeWorker()
+	if w != nil {
+		r.Claim, r.Lease = 1, c.opts.Lease
+		since = w.alarm.Now()
+	}
+	for _, f := range follow {
+		c.follow.add(f) // before anybody can settle it
+	}
+	placed, err := c.backend.Put(ctx, r)
+	if w != nil {
+		w.claimed(since, placed)
+	}
+	if err != nil {
+		for _, f := range follow {
+			c.follow.remove(f)
+		}
+		return c.refused(err)
+	}
+	for i, f := range follow {
+		if placed == nil || !placed[i].Duplicate || placed[i].ID == f.id {
+			c.follow.place(f)
+			continue
+		}
+		c.follow.remove(f)
+		f.id, f.duplicate, f.placed = placed[i].ID, true, true
+		c.follow.add(f)
+		c.follow.ask(f.id)
+	}
+	return nil
+}
+
+// refused is the error of a Put. What the store does not vouch for is unknown.
+func (c *core) refused(err error) error {
+	if antiphon.ClassOf(err) == antiphon.ClassNotAccepted {
+		return err
+	}
+	return unclear(err)
+}
+
+// Asker returns an Asker whose asks are jobs with these options. Ending the context
+// of an ask cancels the job; the job expires with the context's deadline, and the
+// future settles by then. It is of class not accepted if the work never began, else
+// unknown.
+//
+// Where Submit has to wait, for a store outside the process or for room, it does so
+// on a goroutine of its own. What the work reports is passed on to the asker's
+// context (see antiphon.WithProgress).
+func (q *Queue[Q, R]) Asker(o *SubmitOptions) future.Asker[Q, R] {
+	immediate := q.core.caps.InProcess && q.core.opts.Overflow != Block
+	return func(ctx context.Context, v Q) *future.Future[R] {
+		a := &ask[R]{ctx: background(ctx), core: q.core}
+		a.owner = a
+		opts := SubmitOptions{}
+		if o != nil {
+			opts = *o
+		}
+		if at, ok := a.ctx.Deadline(); ok {
+			left := max(at.Sub(q.core.clock.Now()), 1)
+			if opts.TTL == 0 || left < opts.TTL {
+				opts.TTL = left
+			}
+		}
+		f := a.promise.Future()
+		a.watch()
+		if immediate {
+			a.submitted(q.submit(a.ctx, v, &opts, &a.following))
+		} else {
+			go func() { a.submitted(q.submit(a.ctx, v, &opts, &a.following)) }()
+		}
+		return f
+	}
+}

@@ -1,0 +1,183 @@
+package queue
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/alarm"
+	"github.com/antiphon-go/antiphon/internal/lifetime"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// A task is a leased job in a worker: it waits there for a slot, runs, and is settled.
+type task struct {
+	w    *worker
+	job  driver.Leased
+	work *lifetime.Context // nil until it runs
+
+	// What follows is guarded by the worker's lock.
+	at      int    // place in worker.tasks
+	until   moment // when the lease is over unless it is extended
+	timeUp  moment // when its time is up, or never
+	grace   moment // when it is stuck, or never
+	running bool
+	lost    bool // the lease is over
+	stuck   bool
+	wished  bool // that it end
+
+	progress *antiphon.Progress // to be sent, or nil
+	told     moment             // when progress was sent last
+}
+
+// run does the job, on the goroutine of a slot.
+func (t *task) run() {
+	var result []byte
+	err := future.ErrGoexit
+	defer func() {
+		if v := recover(); v != nil {
+			err = &future.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		t.w.finished(t, result, err)
+	}()
+	ctx, why := t.begin()
+	if why != nil {
+		err = why
+		return
+	}
+	result, err = t.w.work(ctx, t)
+}
+
+// begin makes the context of the work, or says why it is not to be done.
+func (t *task) begin() (context.Context, error) {
+	w, c := t.w, t.w.core
+	now := w.alarm.Now()
+	limit, cause := time.Duration(0), error(ErrTimeout)
+	if t.job.Left > 0 {
+		limit, cause = t.job.Left, ErrExpired
+	}
+	if d := c.opts.Timeout; d > 0 && (limit == 0 || d < limit) {
+		limit, cause = d, ErrTimeout
+	}
+	at := time.Time{}
+	if limit > 0 {
+		at = w.alarm.Time(alarm.After(now, limit))
+	}
+	ctx := lifetime.New(w.base, at, cause)
+	w.mu.Lock()
+	t.work, t.running = ctx, true
+	t.timeUp, t.grace = never, never
+	if limit > 0 {
+		t.timeUp = alarm.After(now, limit)
+	}
+	lost, wished, next := t.lost, t.wished || t.job.CancelRequested, w.due(t)
+	hard := w.hard
+	w.mu.Unlock()
+	var why error
+	switch {
+	case lost:
+		why = ErrLeaseLost
+	case wished:
+		why = ErrCanceled
+	case hard:
+		why = ErrDraining
+	case t.job.Attempt > c.opts.MaxAttempts:
+		why = ErrLost
+	}
+	if why != nil {
+		ctx.Cancel(why)
+		return nil, why
+	}
+	w.alarm.Set(next)
+	return antiphon.WithProgress(antiphon.WithInfo(withTask(ctx, t), antiphon.Info{
+		ID:      t.job.ID,
+		Kind:    c.name,
+		Attempt: t.job.Attempt,
+		Key:     t.job.Key,
+		Header:  t.job.Header,
+	}), t.report), nil
+}
+
+// reportEvery is how often progress is stored at the most.
+const reportEvery = 100 * time.Millisecond
+
+// report keeps progress until it is sent: what comes next makes it obsolete.
+func (t *task) report(p antiphon.Progress) {
+	if p.Data != nil {
+		b, err := t.w.core.marshal(p.Data)
+		if err != nil {
+			t.w.core.observe(antiphon.Event{Name: "queue.unreported", ID: t.job.ID, Err: err})
+			b = nil
+		}
+		if p.Data = nil; b != nil {
+			p.Data = b
+		}
+	}
+	now := t.w.alarm.Now()
+	t.w.mu.Lock()
+	t.progress = &p
+	at := max(now, alarm.After(t.told, reportEvery))
+	t.w.mu.Unlock()
+	t.w.alarm.Set(at)
+}
+
+type taskKey struct{}
+
+// taskContext carries a task to Checkpoint and Restore.
+type taskContext struct {
+	context.Context
+	task *task
+}
+
+func withTask(ctx context.Context, t *task) context.Context { return &taskContext{ctx, t} }
+
+func (c *taskContext) Value(key any) any {
+	if key == (taskKey{}) {
+		return c.task
+	}
+	return c.Context.Value(key)
+}
+
+func taskOf(ctx context.Context) *task {
+	t, _ := ctx.Value(taskKey{}).(*task)
+	return t
+}
+
+var errNoTask = misuse("no_job", "the context is not that of a job's work")
+
+// Checkpoint stores v with the job whose work ctx is of, for [Restore] in the next
+// attempt, in place of what is stored. It returns when the backend has it, and keeps
+// the job's lease alive. It fails with [ErrLeaseLost] if the job is another's by now,
+// with antiphon.ErrTooLarge, with code invalid_argument if ctx is of no job or v
+// cannot be encoded, or as the backend does.
+func Checkpoint(ctx context.Context, v any) error {
+	t := taskOf(background(ctx))
+	if t == nil {
+		return errNoTask
+	}
+	b, err := t.w.core.marshal(v)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	return t.w.checkpoint(ctx, t, b)
+}
+
+// Restore returns what the last Checkpoint of the job stored whose work ctx is of, in
+// an earlier attempt, and whether there is such. It fails with code invalid_argument
+// if that is no T.
+func Restore[T any](ctx context.Context) (v T, ok bool, err error) {
+	t := taskOf(background(ctx))
+	if t == nil {
+		return v, false, errNoTask
+	}
+	if t.job.Checkpoint == nil {
+		return v, false, nil
+	}
+	v, err = unmarshal[T](t.w.core, t.job.Checkpoint)
+	return v, err == nil, err
+}

@@ -1,0 +1,159 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// A verdict is what work says about its own job, around its error.
+type verdict struct {
+	err    error
+	kind   verdictKind
+	snooze time.Duration
+}
+
+type verdictKind uint8
+
+const (
+	snoozed verdictKind = iota
+	buried
+	discarded
+)
+
+func (v *verdict) Error() string { return v.err.Error() }
+func (v *verdict) Unwrap() error { return v.err }
+
+var errSnoozed = errors.New("queue: not now")
+
+// Snooze is the error of work that is not to be done now: the job is handed out again
+// after d, and this attempt does not count. A negative d counts as 0.
+func Snooze(d time.Duration) error {
+	return &verdict{err: errSnoozed, kind: snoozed, snooze: max(d, 0)}
+}
+
+// Bury makes the job a dead letter at once because of err. Bury(nil) is nil.
+func Bury(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &verdict{err: err, kind: buried}
+}
+
+// Discard ends the job as failed because of err, and keeps no dead letter. Discard(nil)
+// is nil.
+func Discard(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &verdict{err: err, kind: discarded}
+}
+
+// finished settles t with what its work returned.
+func (w *worker) finished(t *task, result []byte, err error) {
+	w.mu.Lock()
+	t.running = false
+	lost, work := t.lost, t.work
+	w.mu.Unlock()
+	cause := context.Cause(work)
+	work.Cancel(nil)
+	if lost {
+		w.core.observe(antiphon.Event{Name: "queue.late", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
+		w.drop(t)
+		return
+	}
+	w.settler.settle(t, w.decide(t, result, err, cause))
+}
+
+// decide says what becomes of a job; cause is why its context ended, or nil.
+func (w *worker) decide(t *task, result []byte, err, cause error) driver.Settlement {
+	c := w.core
+	var v *verdict
+	switch {
+	case err == nil:
+		return driver.Settlement{State: antiphon.StateSucceeded, Result: result, ContentType: contentType(c.opts.Codec)}
+	case cause == ErrCanceled:
+		return driver.Settlement{State: antiphon.StateCanceled, Err: canceled(err)}
+	case cause == ErrDraining && interrupted(err):
+		return driver.Settlement{Outcome: driver.Release}
+	case errors.As(err, &v) && v.kind == snoozed:
+		c.observe(antiphon.Event{Name: "queue.snoozed", ID: t.job.ID, Attempt: t.job.Attempt, Duration: v.snooze})
+		return driver.Settlement{Outcome: driver.Release, Delay: v.snooze}
+	case v != nil && v.kind == discarded:
+		c.observe(antiphon.Event{Name: "queue.discarded", ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
+		return driver.Settlement{State: antiphon.StateFailed, Err: antiphon.FromError(err)}
+	}
+	if cause == ErrTimeout || cause == ErrExpired {
+		err = because(cause, err)
+	}
+	if v != nil || t.job.Attempt >= c.opts.MaxAttempts || !c.retryable(err) {
+		c.observe(antiphon.Event{Name: "queue.dead", ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
+		return driver.Settlement{Outcome: driver.Bury, State: antiphon.StateFailed, Err: asDead(err)}
+	}
+	delay := c.backoff(t.job.Attempt)
+	if after, ok := antiphon.RetryDelay(err); ok {
+		delay = max(delay, after)
+	}
+	c.observe(antiphon.Event{Name: "queue.retry", ID: t.job.ID, Attempt: t.job.Attempt, Duration: delay, Err: err})
+	return driver.Settlement{Outcome: driver.Retry, Err: antiphon.FromError(err), Delay: delay}
+}
+
+// because is what work returned after its time was up: the reason is beside it.
+func because(cause, err error) error {
+	if errors.Is(err, cause) {
+		return err
+	}
+	e := antiphon.Errorf(antiphon.CodeDeadlineExceeded, "%w: %w", cause, err)
+	e.Class = antiphon.ClassUnknown
+	return e
+}
+
+// retryable and backoff are the user's; a panic in them is a no, and a second.
+func (c *core) retryable(err error) (yes bool) {
+	defer func() { _ = recover() }()
+	return c.opts.Retryable(err)
+}
+
+func (c *core) backoff(attempt int) (d time.Duration) {
+	d = time.Second
+	defer func() { _ = recover() }()
+	d = max(c.opts.Backoff(attempt), 0)
+	return d
+}
+
+// interrupted reports whether err only passes on that the context has ended.
+func interrupted(err error) bool {
+	return errors.Is(err, ErrDraining) || errors.Is(err, context.Canceled)
+}
+
+// canceled is the error of work that agreed to end.
+func canceled(err error) *antiphon.Error {
+	e := *antiphon.FromError(ErrCanceled)
+	e.Class = antiphon.ClassFailed
+	if text := antiphon.FromError(err).Message; text != "" && !interrupted(err) {
+		e.Message += ": " + text
+	}
+	return &e
+}
+
+// asDead is err as a dead letter keeps it: also ErrDead.
+func asDead(err error) *antiphon.Error {
+	e := *antiphon.FromError(err)
+	dead := antiphon.FromError(ErrDead).Reason
+	if !slices.Contains(e.Marks, dead) {
+		e.Marks = append(slices.Clip(e.Marks), dead)
+	}
+	return &e
+}
+
+// contentType is empty for JSON, which needs no saying.
+func contentType(c antiphon.Codec) string {
+	if t := c.ContentType(); t != "application/json" {
+		return t
+	}
+	return ""
+}

@@ -1,0 +1,446 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/alarm"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// WorkOptions say how jobs are done in one process. A zero field means its default,
+// nil options mean all of them. A negative field is a mistake, which Work returns.
+type WorkOptions struct {
+	// Concurrency is how many jobs may be under way at once. A slot is free again
+	// when the function has returned, whatever became of its context. 0 means 16.
+	Concurrency int
+	// Prefetch is how many more may be leased to wait here for a slot. 0 means none:
+	// what is not begun is left to others.
+	Prefetch int
+	// Rate is how many jobs may be begun in a second, and Burst how many of these at
+	// once. 0 means no limit, and a Burst of 1.
+	Rate  float64
+	Burst int
+	// Drain is how long work under way may take when the worker is being stopped;
+	// then its contexts end with [ErrDraining] as the cause. 0 means 30 seconds.
+	Drain time.Duration
+	// FairBy names an entry of the header by whose value jobs share the slots: of
+	// those that wait here the next is one of the value that has the fewest under
+	// way. It chooses among Prefetch jobs. Empty means in order.
+	FairBy string
+}
+
+// Work does the jobs of the queue with f, until ctx ends; then it drains. It returns
+// nil when all that it began has been done and settled, the mistake in the options,
+// what broke the backend for good, or an error that is [ErrStuck].
+//
+// The context of f carries the values of ctx, but not its end: it ends when the job is
+// canceled, expires, takes longer than Options.Timeout, when its lease is lost, and
+// when draining takes too long. Its cause says which. What f returns, its panic too,
+// decides about the job:
+//
+//   - nil: it has succeeded, and its result is kept.
+//   - an error: it is tried again after Options.Backoff, until it has been tried
+//     Options.MaxAttempts times; then it is a dead letter.
+//   - an error that Options.Retryable says no to, such as one marked by
+//     antiphon.Permanent, or made by [Bury]: it is a dead letter at once.
+//   - [Snooze]: it is tried again then, as if it had not been.
+//   - [Discard]: it has failed, and is no dead letter.
+//   - an error, after it was canceled: it ends as canceled.
+//   - an error, after ErrDraining: it is given back, as if it had not been begun.
+//
+// What cannot be decoded is a dead letter, with its bytes. What is of another Kind
+// goes back for others.
+//
+// Several Work may run for one queue, in one process or in many; each has slots of its
+// own.
+func (q *Queue[Q, R]) Work(ctx context.Context, f future.Func[Q, R], o *WorkOptions) error {
+	if f == nil {
+		return misuse("nil_func", "Work needs a function")
+	}
+	c := q.core
+	w := &worker{core: c, base: background(ctx), work: func(ctx context.Context, t *task) ([]byte, error) {
+		v, err := unmarshal[Q](c, t.job.Payload)
+		if err != nil {
+			return nil, Bury(err)
+		}
+		r, err := f(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		b, err := c.marshal(r)
+		if err != nil {
+			return nil, Bury(err) // it was done, and doing it again gives the same
+		}
+		return b, nil
+	}}
+	if o != nil {
+		w.opts = *o
+	}
+	if err := w.configure(); err != nil {
+		return err
+	}
+	return w.run(background(ctx))
+}
+
+// A worker is one call of Work. Of its goroutines at most one takes jobs: it does the
+// last of them itself, after it has handed that duty on if there are slots left. So
+// a job that comes alone is done by the goroutine that it woke.
+type worker struct {
+	core  *core
+	opts  WorkOptions
+	work  func(context.Context, *task) ([]byte, error)
+	base  context.Context
+	alarm *alarm.Alarm
+	rate  rate
+
+	taking     context.Context // ends when no more is to be taken
+	stopTaking context.CancelCauseFunc
+	goroutines sync.WaitGroup
+	settler    settler
+
+	mu      sync.Mutex
+	free    int  // slots
+	leader  bool // somebody takes
+	hard    bool // contexts end: Drain is over
+	waiting []*task
+	tasks   []*task // all that are leased
+	running int
+	fair    map[string]int // of the values of FairBy, how many are under way
+	idle    chan struct{}  // closed when nothing is leased any more; nil if nobody waits
+	fatal   error
+	left    int // slots whose work was left behind
+}
+
+func (w *worker) configure() error {
+	o := &w.opts
+	switch {
+	case o.Concurrency < 0:
+		return misuse("options", "WorkOptions.Concurrency is negative")
+	case o.Prefetch < 0:
+		return misuse("options", "WorkOptions.Prefetch is negative")
+	case !(o.Rate >= 0):
+		return misuse("options", "WorkOptions.Rate is negative")
+	case o.Burst < 0:
+		return misuse("options", "WorkOptions.Burst is negative")
+	case o.Drain < 0:
+		return misuse("options", "WorkOptions.Drain is negative")
+	}
+	if o.Concurrency == 0 {
+		o.Concurrency = 16
+	}
+	if o.Drain == 0 {
+		o.Drain = 30 * time.Second
+	}
+	w.free = o.Concurrency
+	if o.FairBy != "" {
+		w.fair = map[string]int{}
+	}
+	w.alarm = alarm.New(w.core.clock, w.ring)
+	w.rate.init(o.Rate, o.Burst, w.alarm.Now())
+	w.settler.w = w
+	return nil
+}
+
+// run takes jobs until ctx ends, and drains.
+func (w *worker) run(ctx context.Context) error {
+	c := w.core
+	w.taking, w.stopTaking = context.WithCancelCause(ctx)
+	defer w.stopTaking(nil)
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return ErrClosed
+	}
+	c.workers = append(c.workers, w)
+	c.mu.Unlock()
+	c.follow.hold()
+	defer c.follow.release()
+	w.mu.Lock()
+	w.lead()
+	w.mu.Unlock()
+	<-w.taking.Done()
+	err := w.drain()
+	c.mu.Lock()
+	c.workers = slices.DeleteFunc(c.workers, func(o *worker) bool { return o == w })
+	c.mu.Unlock()
+	return err
+}
+
+// stop ends the taking.
+func (w *worker) stop(why error) { w.stopTaking(why) }
+
+// lead starts a goroutine that takes, if there is none and there is something to take
+// for. The caller holds the lock.
+func (w *worker) lead() {
+	if w.leader || w.taking.Err() != nil || w.free == 0 && len(w.waiting) >= w.opts.Prefetch {
+		return
+	}
+	w.leader = true
+	w.goroutines.Add(1)
+	go w.take()
+}
+
+// take takes jobs until it has one to do itself, or there is no slot.
+func (w *worker) take() {
+	defer w.goroutines.Done()
+	var buf []driver.Leased
+	for failures := 0; ; {
+		w.mu.Lock()
+		n := w.free + w.opts.Prefetch - len(w.waiting)
+		w.mu.Unlock()
+		if n > 0 {
+			n = w.rate.wait(w.taking, w.core.clock, w.alarm, n)
+		}
+		if n <= 0 || w.taking.Err() != nil {
+			w.mu.Lock()
+			w.leader = false
+			w.lead() // a slot may have become free since
+			w.isIdle()
+			w.mu.Unlock()
+			return
+		}
+		since := w.alarm.Now()
+		var err error
+		buf, err = w.core.backend.Take(w.taking, buf[:0], driver.TakeRequest{Queue: w.core.name, Max: n, Lease: w.core.opts.Lease, Wait: takeWait})
+		w.rate.giveBack(n - len(buf))
+		if len(buf) > 0 {
+			failures = 0
+			tasks := w.enter(buf, since)
+			if w.taking.Err() != nil { // too late to begin
+				for _, t := range tasks {
+					w.settler.settle(t, driver.Settlement{Outcome: driver.Release})
+				}
+				continue
+			}
+			if t := w.hand(tasks, true); t != nil {
+				w.slot(t)
+				return
+			}
+			continue
+		}
+		if err != nil && w.taking.Err() == nil {
+			if failures++; !w.failing(err, failures) {
+				return
+			}
+		}
+	}
+}
+
+// takeWait is how long a Take waits: one that was forgotten somewhere is made anew.
+const takeWait = time.Minute
+
+// failing waits before the backend is asked again. It reports false if there is no
+// use in that.
+func (w *worker) failing(err error, n int) bool {
+	w.core.observe(antiphon.Event{Name: "queue.take_failed", Attempt: n, Err: err})
+	if errors.Is(err, ErrClosed) || errors.Is(err, errors.ErrUnsupported) {
+		w.mu.Lock()
+		w.fatal, w.leader = err, false
+		w.isIdle()
+		w.mu.Unlock()
+		w.stopTaking(err)
+		return false
+	}
+	timer := w.core.clock.Timer(storeBackoff(n))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.taking.Done():
+	}
+	return true
+}
+
+// storeBackoff is how long to wait before a store that fails is asked again.
+var storeBackoff = antiphon.EqualJitter(antiphon.Geometric(20*time.Millisecond, 5*time.Second, 2))
+
+// enter makes tasks of what was leased since a moment.
+func (w *worker) enter(leased []driver.Leased, since moment) []*task {
+	c := w.core
+	tasks := make([]*task, 0, len(leased))
+	until := alarm.After(since, c.opts.Lease)
+	for i := range leased {
+		t := &task{w: w, job: leased[i], until: until, timeUp: never, grace: never, told: -int64(reportEvery)}
+		tasks = append(tasks, t)
+	}
+	w.mu.Lock()
+	for _, t := range tasks {
+		t.at = len(w.tasks)
+		w.tasks = append(w.tasks, t)
+	}
+	w.mu.Unlock()
+	w.alarm.Set(since + int64(c.opts.Lease)/3)
+	return tasks
+}
+
+// hand gives tasks to slots, and what is left to those that become free. If mine, it
+// is the leader's goroutine: it gets one of them to do itself, and is no leader any
+// more then.
+func (w *worker) hand(tasks []*task, mine bool) (own *task) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting = append(w.waiting, tasks...)
+	for w.free > 0 {
+		t := w.next()
+		if t == nil {
+			break
+		}
+		w.free--
+		if mine && own == nil {
+			own = t
+			continue
+		}
+		w.goroutines.Add(1)
+		go func() {
+			defer w.goroutines.Done()
+			w.slot(t)
+		}()
+	}
+	if own != nil {
+		w.leader = false
+		w.lead()
+	}
+	return own
+}
+
+// next takes the next task that waits for a slot, or nil. The caller holds the lock.
+func (w *worker) next() *task {
+	if len(w.waiting) == 0 {
+		return nil
+	}
+	i := 0
+	if w.fair != nil {
+		for j, t := range w.waiting {
+			if w.fair[w.share(t)] < w.fair[w.share(w.waiting[i])] {
+				i = j
+			}
+		}
+		w.fair[w.share(w.waiting[i])]++
+	}
+	t := w.waiting[i]
+	w.waiting = slices.Delete(w.waiting, i, i+1)
+	w.running++
+	return t
+}
+
+func (w *worker) share(t *task) string { return t.job.Header[w.opts.FairBy] }
+
+// slot does t and what comes after it, until there is nothing left to do here.
+func (w *worker) slot(t *task) {
+	exited := true
+	defer func() {
+		if exited { // the work called runtime.Goexit
+			if t = w.after(t); t != nil {
+				w.goroutines.Add(1)
+				go func() {
+					defer w.goroutines.Done()
+					w.slot(t)
+				}()
+			}
+		}
+	}()
+	for t != nil {
+		if t.job.Kind != w.core.opts.Kind {
+			w.foreign(t)
+		} else {
+			t.run()
+		}
+		t = w.after(t)
+	}
+	exited = false
+}
+
+// after returns what the slot of t does next.
+func (w *worker) after(t *task) *task {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running--
+	if w.fair != nil {
+		s := w.share(t)
+		if w.fair[s]--; w.fair[s] == 0 {
+			delete(w.fair, s)
+		}
+	}
+	if n := w.next(); n != nil {
+		if !w.leader {
+			w.lead() // there is room to fetch ahead
+		}
+		return n
+	}
+	w.free++
+	w.lead()
+	return nil
+}
+
+// foreign gives a job of another kind back.
+func (w *worker) foreign(t *task) {
+	w.core.observe(antiphon.Event{Name: "queue.unknown_kind", ID: t.job.ID, Err: fmt.Errorf("queue: a job of kind %q", t.job.Kind)})
+	w.settler.settle(t, driver.Settlement{Outcome: driver.Release, Delay: w.core.opts.Lease})
+}
+
+// freeWorker returns a worker of this process with a slot that is the caller's until
+// claimed is called, or nil.
+func (c *core) freeWorker() *worker {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.workers {
+		if w.reserve() {
+			return w
+		}
+	}
+	return nil
+}
+
+func (w *worker) reserve() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.free == 0 || len(w.waiting) > 0 || w.taking.Err() != nil || !w.rate.try(w.alarm.Now()) {
+		return false
+	}
+	w.free--
+	w.running++
+	w.goroutines.Add(1)
+	return true
+}
+
+// claimed does the job that was leased as it was put, or gives the slot back.
+func (w *worker) claimed(since moment, placed []driver.Placed) {
+	for _, p := range placed {
+		if p.Leased == nil {
+			continue
+		}
+		t := w.enter([]driver.Leased{*p.Leased}, since)[0]
+		if w.fair != nil {
+			w.mu.Lock()
+			w.fair[w.share(t)]++
+			w.mu.Unlock()
+		}
+		go func() {
+			defer w.goroutines.Done()
+			w.slot(t)
+		}()
+		return
+	}
+	w.rate.giveBack(1)
+	w.mu.Lock()
+	w.running--
+	w.free++
+	if t := w.next(); t != nil {
+		w.free--
+		w.mu.Unlock()
+		go func() {
+			defer w.goroutines.Done()
+			w.slot(t)
+		}()
+		return
+	}
+	w.lead()
+	w.mu.Unlock()
+	w.goroutines.Done()
+}
