@@ -216,6 +216,7 @@ func (f *follower) hear() {
 	all := f.everybody()
 	f.mu.Unlock()
 	f.look(all) // for what changed before
+	f.core.beat()
 	var changes []driver.Change
 	for {
 		changes, err = w.Next(f.life, changes[:0])

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -31,7 +32,8 @@ func (w *worker) ring() {
 	var beat []*task
 	var up, stuck []*task
 	w.mu.Lock()
-	urgent := false
+	urgent := w.urgent
+	w.urgent = false
 	for _, t := range w.tasks {
 		if t.timeUp <= now {
 			t.timeUp = never
@@ -171,19 +173,38 @@ func (w *worker) over(t *task) bool {
 }
 
 // wishes ends the contexts of jobs of which the backend tells that somebody wishes
-// them to end.
+// them to end. Where it has missed some, all are asked about.
 func (c *core) wishes(changes []driver.Change) {
 	for i := range changes {
-		if !changes[i].CancelRequested {
-			continue
-		}
-		c.mu.Lock()
-		workers := c.workers
-		c.mu.Unlock()
-		for _, w := range workers {
-			w.wish(changes[i].ID)
+		switch {
+		case changes[i].ID == "":
+			c.beat()
+		case changes[i].CancelRequested:
+			c.wish(changes[i].ID)
 		}
 	}
+}
+
+func (c *core) wish(id string) {
+	for _, w := range c.workersNow() {
+		w.wish(id)
+	}
+}
+
+// beat has all workers of this process ask about their jobs.
+func (c *core) beat() {
+	for _, w := range c.workersNow() {
+		w.mu.Lock()
+		w.urgent = true
+		w.mu.Unlock()
+		w.alarm.Set(w.alarm.Now())
+	}
+}
+
+func (c *core) workersNow() []*worker {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.workers)
 }
 
 func (w *worker) wish(id string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -79,8 +80,18 @@ func (c *core) cancel(ctx context.Context, id string) error {
 	if c.control == nil {
 		return c.unsupported("Cancel")
 	}
-	_, err := c.control.Cancel(background(ctx), c.name, id)
+	_, err := c.cancelJob(background(ctx), id)
 	return err
+}
+
+// cancelJob cancels, and does not wait for the backend to tell the workers of this
+// process.
+func (c *core) cancelJob(ctx context.Context, id string) (driver.Record, error) {
+	r, err := c.control.Cancel(ctx, c.name, id)
+	if err == nil && r.CancelRequested && !r.State.Terminal() {
+		c.wish(id)
+	}
+	return r, err
 }
 
 // Attach returns the job of an id, which may have been submitted by another process,
@@ -204,7 +215,8 @@ type ask[R any] struct {
 	core    *core
 	promise future.Promise[R]
 	stop    func() bool // takes the hook off ctx; nil if there is none
-	version int64       // of the last progress; the follower's own
+	mu      sync.Mutex
+	version int64 // of the last progress
 }
 
 // submitted: the job is there, or is not.
@@ -237,7 +249,7 @@ func (a *ask[R]) giveUp() {
 	}
 	if id != "" && c.control != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		r, err := c.control.Cancel(ctx, c.name, id)
+		r, err := c.cancelJob(ctx, id)
 		cancel()
 		if err == nil && r.State == antiphon.StateCanceled && r.Attempt == 0 {
 			class = antiphon.ClassNotAccepted
@@ -270,10 +282,13 @@ func (a *ask[R]) leave() {
 func (a *ask[R]) wants(c *driver.Change) bool { return c.Progress || c.State.Terminal() }
 
 func (a *ask[R]) progressed(r *driver.Record) {
-	if r.Version <= a.version || r.Percent == 0 && r.Message == "" && r.Data == nil {
+	a.mu.Lock()
+	news := r.Version > a.version && (r.Percent != 0 || r.Message != "" || r.Data != nil)
+	a.version = max(a.version, r.Version)
+	a.mu.Unlock()
+	if !news {
 		return // overtaken, or nothing was reported yet
 	}
-	a.version = r.Version
 	defer func() { _ = recover() }() // what listens is the asker's, the goroutine ours
 	var data any
 	if r.Data != nil {

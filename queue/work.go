@@ -109,6 +109,7 @@ type worker struct {
 	free    int  // slots
 	leader  bool // somebody takes
 	hard    bool // contexts end: Drain is over
+	urgent  bool // the next ring is a heartbeat
 	waiting []*task
 	tasks   []*task // all that are leased
 	running int

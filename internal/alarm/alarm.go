@@ -16,9 +16,13 @@ type Moment = int64
 // Never is no moment.
 const Never Moment = math.MaxInt64
 
-// An Alarm calls a function at the earliest of the moments it was set to, on a
-// goroutine of its own. It is never told that a deadline is off: it then rings for
-// nothing, and whoever it rings for sets it to the next.
+// An Alarm calls a function when the earliest of the moments it was set to has come,
+// on a goroutine of its own. It is never told that a deadline is off: it then rings for
+// nothing, once in a lifetime of what it was set for, where setting it right would be
+// once for each. After a ring it has to be set anew for what is not yet due.
+//
+// It makes a new timer rather than setting an old one anew, and never calls the clock
+// under its lock.
 //
 // Concurrency: all methods may be called by any number of goroutines, and never call
 // the function themselves.
@@ -26,11 +30,12 @@ type Alarm struct {
 	clock clock.Clock
 	start time.Time
 	ring  func()
+	by    atomic.Int64 // it rings by then, or Never
 
-	armed atomic.Int64
 	mu    sync.Mutex
 	timer *clock.Timer
-	over  bool
+	at    Moment // when the timer goes off
+	off   bool
 }
 
 // New returns an alarm that calls ring. A nil clk is the real clock.
@@ -39,7 +44,7 @@ func New(clk clock.Clock, ring func()) *Alarm {
 		clk = clock.New()
 	}
 	a := &Alarm{clock: clk, start: clk.Now(), ring: ring}
-	a.armed.Store(Never)
+	a.by.Store(Never)
 	return a
 }
 
@@ -51,7 +56,7 @@ func (a *Alarm) Time(m Moment) time.Time { return a.start.Add(time.Duration(m)) 
 
 // After is the moment d after m, at most Never.
 func After(m Moment, d time.Duration) Moment {
-	if int64(d) >= Never-m {
+	if m > 0 && int64(d) >= Never-m {
 		return Never
 	}
 	return m + int64(d)
@@ -59,34 +64,86 @@ func After(m Moment, d time.Duration) Moment {
 
 // Set makes the alarm ring at the latest at at.
 func (a *Alarm) Set(at Moment) {
-	if at >= a.armed.Load() {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if at >= a.armed.Load() || a.over {
-		return
-	}
-	a.armed.Store(at)
-	d := time.Duration(max(at-a.Now(), 0))
-	if a.timer == nil {
-		a.timer = a.clock.AfterFunc(d, a.rings)
-	} else {
-		a.timer.Reset(d)
+	for by := a.by.Load(); at < by; by = a.by.Load() {
+		if a.by.CompareAndSwap(by, at) {
+			a.wind(at)
+			return
+		}
 	}
 }
 
+// A bell is what one timer of an alarm rings.
+type bell struct {
+	*Alarm
+	rang atomic.Bool
+}
+
+func (b *bell) rings() {
+	b.rang.Store(true)
+	b.Alarm.rings()
+}
+
+func (a *Alarm) wind(at Moment) {
+	b := &bell{Alarm: a}
+	timer := a.after(at, b)
+	if timer == nil {
+		go a.rings()
+		return
+	}
+	a.mu.Lock()
+	// One that has rung already must not take the place of one that will.
+	if !a.off && !b.rang.Load() && (a.timer == nil || at < a.at) {
+		timer, a.timer, a.at = a.timer, timer, at
+	}
+	a.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+}
+
+// after returns a timer that rings b at at, or nil if that is past: a mock clock
+// would not look at such a timer before it is moved on.
+func (a *Alarm) after(at Moment, b *bell) *clock.Timer {
+	for {
+		now := a.Now()
+		if at <= now {
+			return nil
+		}
+		d := at - now
+		if d < 0 {
+			d = math.MaxInt64
+		}
+		timer := a.clock.AfterFunc(time.Duration(d), b.rings)
+		if a.Now()-now < int64(time.Millisecond) {
+			return timer
+		}
+		timer.Stop() // a mock clock was moved on meanwhile, and it is late
+	}
+}
+
+// rings calls the function. What is added from now on has to set the alarm again;
+// whatever was added before is seen by the function.
 func (a *Alarm) rings() {
-	a.armed.Store(Never) // what is set from now on arms the timer itself
-	a.ring()
+	a.mu.Lock()
+	timer, off := a.timer, a.off
+	a.timer = nil
+	a.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+	a.by.Store(Never) // after the timer was let go, or it might be the wrong one
+	if !off {
+		a.ring()
+	}
 }
 
 // Stop silences the alarm for good. It does not wait for a ring under way.
 func (a *Alarm) Stop() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.over = true
-	if a.timer != nil {
-		a.timer.Stop()
+	timer := a.timer
+	a.timer, a.off = nil, true
+	a.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
 	}
 }
