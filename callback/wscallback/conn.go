@@ -184,13 +184,17 @@ func (c *Conn) breaks(cause error) {
 		c.session.stop()
 		c.session = nil
 	}
-	err := antiphon.Errorf(antiphon.CodeUnavailable, "%w: %w", callback.ErrDisconnected, cause)
+	err := antiphon.Errorf(antiphon.CodeUnavailable, "wscallback: the connection broke: %w", cause)
 	err.Class = antiphon.ClassUnknown
+	err.Marks = append(err.Marks, disconnected)
 	c.in.push(arrival{err: err})
 	if c.onClose != nil {
 		c.final = true // nobody will come back
 	}
 }
+
+// disconnected is what makes an error callback.ErrDisconnected.
+var disconnected = antiphon.FromError(callback.ErrDisconnected).Reason
 
 // Flush waits until what was accepted is written, or lost.
 func (c *Conn) Flush(ctx context.Context) error {

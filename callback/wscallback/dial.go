@@ -94,6 +94,9 @@ func (c *Conn) open(ctx context.Context) (l *link, spoken string, err error) {
 	}
 	under := &underneath{next: client.Transport}
 	client.Transport = under
+	if client.CheckRedirect == nil {
+		client.CheckRedirect = fewRedirects
+	}
 	ws, _, err := websocket.Dial(ctx, c.url, &websocket.DialOptions{
 		HTTPClient:      &client,
 		HTTPHeader:      c.opts.Header,
@@ -104,6 +107,15 @@ func (c *Conn) open(ctx context.Context) (l *link, spoken string, err error) {
 		return nil, "", err
 	}
 	return newLink(ws, under.wire), ws.Subprotocol(), nil
+}
+
+// fewRedirects is what http.Client does by itself, unless websocket.Dial has asked
+// it for something else.
+func fewRedirects(_ *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	return nil
 }
 
 // underneath notes the connection that a client upgrades.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/benbjohnson/clock"
 	"github.com/coder/websocket"
+
+	"github.com/antiphon-go/antiphon/callback"
 )
 
 // A link is one of the connections of a Conn, which has one after the other. The
@@ -44,26 +46,31 @@ func (l *link) cut() {
 	}
 }
 
-// end ends l, and tells the other end why if it has broken the rules.
+// end ends l, and tells the other end why if the reason is a refusal.
 func (l *link) end(clk clock.Clock, cause error) {
-	if v := (*violation)(nil); errors.As(cause, &v) {
+	if v := (*refusal)(nil); errors.As(cause, &v) {
 		timer := clk.AfterFunc(closeTimeout, l.cut)
-		_ = l.ws.Close(websocket.StatusProtocolError, v.text)
+		_ = l.ws.Close(v.status, v.text)
 		timer.Stop()
 	}
 	l.cut()
 	_ = l.ws.CloseNow()
 }
 
-// A violation is what the other end did against the rules.
-type violation struct{ text string }
+// A refusal is why a connection is not gone on with, as the other end is told.
+type refusal struct {
+	status websocket.StatusCode
+	text   string
+}
 
-func (v *violation) Error() string { return "wscallback: " + v.text }
+func (r *refusal) Error() string { return "wscallback: " + r.text }
 
 var (
-	errFraming = &violation{"a length that exceeds its message"}
-	errForm    = &violation{"a message that is not of the form that was agreed upon"}
-	errSession = &violation{"a session frame out of place"}
+	errFraming  = &refusal{websocket.StatusProtocolError, "a length that exceeds its message"}
+	errForm     = &refusal{websocket.StatusUnsupportedData, "a message that is not of the form that was agreed upon"}
+	errSession  = &refusal{websocket.StatusProtocolError, "a session frame out of place"}
+	errProtocol = &refusal{websocket.StatusProtocolError, "no common subprotocol: use " + callback.Subprotocol}
+	errCrowded  = &refusal{websocket.StatusTryAgainLater, "too many connections"}
 )
 
 // stop stops the timers of l. The caller holds the lock.
@@ -96,9 +103,9 @@ func (c *Conn) beat(l *link) {
 	}
 	now := c.now()
 	silent := now - moment(l.heard.Load())
-	if silent < every || l.blocked.Load() {
+	if silent < every || l.blocked.Load() || l.since != 0 {
 		if silent >= every {
-			silent = 0 // it is we who do not listen
+			silent = 0 // we do not listen, or it has something to read: watch looks after that
 		}
 		c.startPulse(l, every-silent)
 		c.mu.Unlock()

@@ -102,7 +102,7 @@ func cutFrame(b []byte) (frame, rest []byte, ok bool) {
 // again.
 func (c *Conn) arrived(l *link, m *callback.Message, err error) error {
 	a := arrival{m: m}
-	if err != nil || len(m.Body) > c.opts.MaxBody {
+	if err != nil {
 		a = arrival{err: callback.ErrMalformed}
 	}
 	w := a.weight()
