@@ -633,25 +633,6 @@ func TestC5_NobodyIsRefusedForAnotherThatIs(t *testing.T) {
 	})
 }
 
-func TestX6_LimitsAreOnByDefault(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var r callback.Registry[struct{}]
-		for range 1 << 20 {
-			if _, _, err := r.Expect(none, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, _, err := r.Expect(none, 0); err != callback.ErrFull {
-			t.Fatal(err)
-		}
-		time.Sleep(30 * time.Second) // and no wait is without end
-		synctest.Wait()
-		if n := r.Len(); n != 0 {
-			t.Fatal(n)
-		}
-	})
-}
-
 func TestX5_ZeroValuesAreSafe(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var r callback.Registry[string]

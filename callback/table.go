@@ -17,7 +17,7 @@ import (
 // goroutines have to wait for each other: most tables are of one connection.
 //
 // Nothing that may be the user's is called under a lock: neither the clock nor
-// an entry. No lock is held for more than some hundred entries at a time.
+// an entry. No lock is held for more than a thousand entries at a time.
 //
 // Rejected: a map and a timer an entry (three times the memory, six microseconds
 // for each that expires), and a timing wheel (as fast at a million pending, but
@@ -119,38 +119,36 @@ func (t *table) in(d time.Duration) moment {
 // at returns the moment of a time of the table's clock.
 func (t *table) at(when time.Time) moment { return int64(when.Sub(t.alarm.start)) }
 
-// enter counts one more in, unless there are as many as there may be, and
-// returns how many there are.
-func (t *table) enter() (int64, bool) {
+// enter counts one more in, unless there are as many as there may be.
+func (t *table) enter() bool {
 	for {
 		n := t.count.Load()
 		if n >= t.max {
-			return n, false
+			return false
 		}
 		if t.count.CompareAndSwap(n, n+1) {
-			return n, true
+			return true
 		}
 	}
 }
 
 // add enters e, due at at, or fails with ErrFull or ErrClosed.
 func (t *table) add(e entry, at moment) (ID, error) {
-	count, ok := t.enter()
-	if !ok {
-		return ID{}, ErrFull
-	}
-	k := spread(at, count) & (t.live.Load() - 1)
+	k := spread(at, t.count.Load()) & (t.live.Load() - 1)
 	sh := t.shards[k].Load()
 	t.lock(sh)
 	if sh.closed {
 		sh.mu.Unlock()
-		t.count.Add(-1)
 		return ID{}, ErrClosed
+	}
+	if !t.enter() { // whoever is counted is in: nobody is refused for another that is
+		sh.mu.Unlock()
+		return ID{}, ErrFull
 	}
 	i, s := sh.take(t.chunks)
 	if s == nil {
-		sh.mu.Unlock()
 		t.count.Add(-1)
+		sh.mu.Unlock()
 		return ID{}, ErrFull
 	}
 	n := sh.nonces.next()
