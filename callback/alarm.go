@@ -118,23 +118,23 @@ func (a *alarm) close() {
 	}
 }
 
-// expireBatch is how many entries are taken out of a shard's heap under one lock.
+// expireBatch is how many entries are taken out of the heaps at a time.
 const expireBatch = 256
 
 // A round tells all of a table that is due.
 type round struct {
 	*table
-	batch []placed // of shard k
-	told  int      // how many of them have been told
-	k     uint32
+	batch []placed
+	told  int    // how many of them have been told
+	from  uint32 // the shard to begin with: none has to wait for all of another
 	now   moment // when the batch was due
-	next  moment // when the next one will be
+	more  bool   // there was no room in it for all that is due
 	ended bool
 }
 
 func (t *table) expire() {
 	t.alarm.rung()
-	r := &round{table: t, next: never}
+	r := &round{table: t, more: true}
 	r.run()
 }
 
@@ -151,36 +151,48 @@ func (r *round) run() {
 			r.told++
 			d.entry.due(d.id, r.now)
 		}
-		if r.k == r.live.Load() {
+		if !r.more {
 			break
 		}
-		r.now = r.table.now()
 		r.fill()
 	}
 	r.ended = true
-	r.alarm.set(r.next)
 }
 
-// fill takes the first entries of shard k that are due out of its heap. If that
-// was all, it goes on to the next shard.
+// fill makes a batch of what is due. If it is the last, the alarm is set before
+// anything in it is told: that may take long.
 func (r *round) fill() {
-	sh := r.shards[r.k].Load()
-	r.batch, r.told = r.batch[:0], 0
+	r.now = r.table.now()
+	r.batch, r.told, r.more = r.batch[:0], 0, false
+	next, n := never, r.live.Load()
+	for k := range n {
+		next = min(next, r.take((r.from+k)%n))
+	}
+	r.from++
+	if !r.more {
+		r.alarm.set(next)
+	}
+}
+
+// take takes out of the heap of shard k what is due, as far as there is room in
+// the batch. It returns when the next one will be due.
+func (r *round) take(k uint32) moment {
+	sh := r.shards[k].Load()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for sh.heap.n > 0 {
 		d := *sh.heap.get(0)
 		if d.at > r.now {
-			r.next = min(r.next, d.at)
-			break
+			return d.at
 		}
 		if len(r.batch) == expireBatch {
-			return
+			r.more = true
+			break
 		}
 		sh.heap.remove(sh, 0)
 		s := sh.slot(d.slot)
 		s.at = 0
-		r.batch = append(r.batch, placed{s.entry, makeID(nonce{s.lo, s.hi}, r.ref(r.k, d.slot))})
+		r.batch = append(r.batch, placed{s.entry, makeID(nonce{s.lo, s.hi}, r.ref(k, d.slot))})
 	}
-	r.k++
+	return never
 }

@@ -23,8 +23,11 @@ import (
 type counting struct {
 	*clock.Mock
 	timers atomic.Int64
-	asked  func()
+	asked  atomic.Pointer[func()]
 }
+
+// whenAsked sees to it that do is called from now on.
+func (c *counting) whenAsked(do func()) { c.asked.Store(&do) }
 
 func (c *counting) Now() time.Time { c.ask(); return c.Mock.Now() }
 
@@ -37,8 +40,8 @@ func (c *counting) AfterFunc(d time.Duration, f func()) *clock.Timer {
 }
 
 func (c *counting) ask() {
-	if c.asked != nil {
-		c.asked()
+	if do := c.asked.Load(); do != nil {
+		(*do)()
 	}
 }
 
@@ -103,7 +106,7 @@ func TestX7_NothingOfTheUsersRunsUnderALock(t *testing.T) {
 			Observer:   func(e antiphon.Event) { look(e.Name) },
 		})
 		tb = forMany(r.table)
-		clk.asked = func() { look("of the clock") }
+		clk.whenAsked(func() { look("of the clock") })
 		var ids []ID
 		var cancels []func()
 		for i := range 600 {
@@ -227,15 +230,15 @@ func TestC3_AMockClockThatMovesMeanwhile(t *testing.T) {
 			told := make(chan moment, 1)
 			e := &thing{func(id ID, now moment) { tb.removeDue(id); told <- now }}
 			moves := 0
-			clk.asked = func() {
+			clk.whenAsked(func() {
 				if moves++; moves == 2 { // the time has been asked for, the timer is not made
 					clk.Mock.Add(step)
 				}
-			}
+			})
 			if _, err := tb.add(e, int64(10*time.Second)); err != nil {
 				t.Fatal(err)
 			}
-			clk.asked = nil
+			clk.whenAsked(func() {})
 			if left := 10*time.Second - step; left > 0 {
 				clk.Mock.Add(left - 1)
 				if len(told) > 0 {
@@ -366,13 +369,38 @@ func TestC3_ManyAtOneInstant(t *testing.T) {
 	})
 }
 
+// Who takes long when it is told holds up nobody who is due later.
+func TestC3_WhoIsSlowHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := forMany(newTable(nil, 1000))
+		ends := make(chan moment, 100)
+		slow := &thing{func(id ID, _ moment) { tb.removeDue(id); time.Sleep(time.Hour) }}
+		quick := &thing{func(id ID, _ moment) { tb.removeDue(id); ends <- tb.now() }}
+		_, _ = tb.add(slow, 1000)
+		for i := range moment(100) {
+			_, _ = tb.add(quick, 1001+i)
+		}
+		time.Sleep(time.Second)
+		for i := range moment(100) {
+			if at := <-ends; at != 1001+i {
+				t.Fatal("due at", 1001+i, "and told at", at)
+			}
+		}
+		tb.close()
+		time.Sleep(time.Hour)
+	})
+}
+
 // Touched while it is being told that it is due, an entry goes on.
 func TestC3_TouchedAtTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tb := newTable(nil, 10)
+		var mu sync.Mutex
 		var ends []moment
 		e := &thing{}
 		e.do = func(id ID, now moment) {
+			mu.Lock()
+			defer mu.Unlock()
 			if len(ends) < 3 {
 				if err := tb.touch(id, func() moment { return now + 5 }); err != nil {
 					t.Error(err)
