@@ -3,8 +3,10 @@ package callback
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"sync/atomic"
+	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
@@ -29,7 +31,7 @@ const lost = ^uint32(0)
 type askMore struct {
 	stop func() bool // takes the hook off ctx
 	ctl  string      // where controls go, if not to the request's address
-	end  moment      // when it is over
+	end  moment      // when it is over, or 0 if it will not be due for anything else
 	idle moment      // when it is over unless something comes
 	next moment      // when it is sent again
 	sent int         // how often
@@ -81,6 +83,8 @@ func (a *ask[R]) receive(m *Message) {
 // inlineBody is how many bytes of body are decoded on the reader's goroutine.
 const inlineBody = 16 << 10
 
+var errTooLarge = because(antiphon.ErrTooLarge, antiphon.ClassFailed)
+
 var errIsStream = &antiphon.Error{
 	Code:      antiphon.CodeFailedPrecondition,
 	Class:     antiphon.ClassUnknown,
@@ -90,25 +94,33 @@ var errIsStream = &antiphon.Error{
 }
 
 func (a *ask[R]) decode(body []byte) {
-	v, err := unmarshal[R](a.dial.codec, body)
-	a.promise.Settle(v, err)
+	v, err := *new(R), error(future.ErrGoexit)
+	defer func() { a.promise.Settle(v, tried(err)) }() // also if the codec ends the goroutine
+	v, err = unmarshal[R](a.dial.codec, body)
 }
 
-// leaves notes that the request is on its way in epoch, unless it is lost.
-func (c *askCore) leaves(epoch uint32) bool {
+// A trip is one attempt to send a request.
+type trip struct {
+	ask       *askCore
+	before, s uint32 // what sent was, and is
+}
+
+// leaves notes that the request is on its way, unless it is lost.
+func (c *askCore) leaves(p *Peer) (trip, bool) {
 	for {
-		s := c.sent.Load()
-		if s == lost {
-			return false
+		t := trip{c, c.sent.Load(), p.epoch.Load() + 1}
+		if t.before == lost {
+			return t, false
 		}
-		if c.sent.CompareAndSwap(s, epoch+1) {
-			return true
+		if c.sent.CompareAndSwap(t.before, t.s) {
+			return t, true
 		}
 	}
 }
 
-// stays takes leaves back: the transport had no room.
-func (c *askCore) stays(epoch uint32) { c.sent.CompareAndSwap(epoch+1, 0) }
+// back notes that the request has surely not left. An attempt before this one may
+// have.
+func (t trip) back() { t.ask.sent.CompareAndSwap(t.s, t.before) }
 
 // unsent reports whether the request has not left, and sees to it that it never
 // will.
@@ -119,15 +131,24 @@ func (c *askCore) unsent() bool {
 // start enters a and sends its request.
 func (d *dialed) start(ctx context.Context, a asked, body []byte, credit uint32) (ID, error) {
 	p, c := d.peer, a.core()
-	if d.wrong != nil {
+	switch {
+	case d.wrong != nil:
 		return ID{}, d.wrong
+	case p.unfit != nil:
+		return ID{}, p.unfit
 	}
 	if ctx.Err() != nil {
 		return ID{}, gaveUp(ctx, notAccepted)
 	}
 	header, err := p.header(ctx, d.opts.Header)
 	if err != nil {
-		return ID{}, err
+		return ID{}, untried(err)
+	}
+	var pause time.Duration
+	if d.opts.Attempts > 1 {
+		if pause, err = d.pause(1); err != nil {
+			return ID{}, untried(err)
+		}
 	}
 	deadline := p.clock.Now().Add(d.opts.Timeout)
 	if at, ok := ctx.Deadline(); ok && at.Before(deadline) {
@@ -142,7 +163,7 @@ func (d *dialed) start(ctx context.Context, a asked, body []byte, credit uint32)
 			c.more.idle = p.table.in(d.opts.Idle)
 		}
 		if d.opts.Attempts > 1 {
-			c.more.next = p.table.in(d.opts.Backoff(1))
+			c.more.next = p.table.in(pause)
 			c.more.m = m.clone()
 		}
 		at = c.more.at()
@@ -158,10 +179,16 @@ func (d *dialed) start(ctx context.Context, a asked, body []byte, credit uint32)
 			stop()
 		}
 	}
-	if err := p.out.post(&outgoing{m: m, ask: c}); err != nil {
-		p.fail(id, err)
+	if err := p.out.post(outgoing{m: m, ask: c}); err != nil {
+		p.failed(id, c, err)
 	}
 	return id, nil
+}
+
+// pause is how long to wait after an attempt. What panics is the user's.
+func (d *dialed) pause(attempt int) (pause time.Duration, err error) {
+	defer recovered(&err)
+	return d.opts.Backoff(attempt), nil
 }
 
 func (m *Message) clone() *Message {
@@ -173,12 +200,20 @@ func (m *Message) clone() *Message {
 // at is the next moment that a has to be looked at.
 func (a *askMore) at() moment { return min(a.end, a.idle, a.next) }
 
+// again reports whether the request will be sent once more. The caller holds the
+// table's lock.
+func (c *askCore) again() bool {
+	return c.more != nil && c.more.m != nil && c.more.sent < c.dial.opts.Attempts
+}
+
 // askDue: the time is over, or it is time to ask again.
 func (p *Peer) askDue(a asked, id ID, now moment) {
-	again := false
+	again, late := false, true
 	p.table.hold(id, func() {
-		more := a.core().more
-		again = more != nil && more.next <= now && now < min(more.end, more.idle)
+		if more := a.core().more; more != nil {
+			again = more.next <= now && now < min(more.end, more.idle)
+			late = more.end <= now
+		}
 	})
 	if again {
 		p.sendAgain(a, id)
@@ -192,7 +227,7 @@ func (p *Peer) askDue(a asked, id ID, now moment) {
 		err = errUnsent
 	}
 	p.observe(antiphon.Event{Name: "callback.expired", Context: a.core().ctx, Kind: a.core().dial.name, ID: id.String(), Err: err})
-	p.over(a, id, err)
+	p.over(a, id, err, !late) // if it is late, the work ends by itself
 }
 
 var errUnsent = because(ErrExpired, notAccepted)
@@ -206,31 +241,42 @@ func (p *Peer) sendAgain(a asked, id ID) {
 	}
 	next := never
 	if attempt < c.dial.opts.Attempts {
-		next = p.table.in(c.dial.opts.Backoff(attempt))
+		pause, err := c.dial.pause(attempt)
+		if err != nil {
+			p.abort(a, id, classed(err, unknown))
+			return
+		}
+		next = p.table.in(pause)
 	}
 	if p.table.touch(id, func() moment { more.next = next; return more.at() }) != nil {
 		return
 	}
 	p.observe(antiphon.Event{Name: "callback.resend", Context: c.ctx, Kind: c.dial.name, ID: id.String(), Attempt: attempt})
 	m := more.m.clone()
-	m.ID = id
-	_ = p.out.post(&outgoing{m: m, ask: c}) // if it fails, it comes again or expires
+	m.ID, m.ReplyTo = id, p.replyTo()
+	if err := p.out.post(outgoing{m: m, ask: c}); err != nil && err != ErrFull { // if there is no room, it comes again, or expires
+		p.failed(id, c, err)
+	}
 }
 
-// over ends an ask that has been taken out, and its work, because of err.
-func (p *Peer) over(a asked, id ID, err error) {
+// over ends an ask that has been taken out because of err, and its work if cancel
+// says so.
+func (p *Peer) over(a asked, id ID, err error, cancel bool) {
 	c := a.core()
 	c.drop()
+	if cancel && !c.unsent() {
+		m := &Message{Kind: Cancel, ID: id, To: c.dial.name, ReplyTo: p.replyTo()}
+		if more := c.more; more != nil {
+			if more.ctl != "" {
+				m.To = more.ctl
+			}
+			if more.end != 0 && more.end != never {
+				m.Deadline = p.table.alarm.start.Add(time.Duration(more.end))
+			}
+		}
+		_ = p.out.post(outgoing{m: m}) // if there is no room, the deadline will end the work
+	}
 	a.settle(err)
-	if c.unsent() {
-		return
-	}
-	to := c.dial.name
-	if c.more != nil && c.more.ctl != "" {
-		to = c.more.ctl
-	}
-	// If there is no room, the deadline will end the work.
-	_ = p.out.post(&outgoing{m: &Message{Kind: Cancel, ID: id, To: to, ReplyTo: p.replyTo()}})
 }
 
 // drop takes the hook off the asker's context; the entry has been taken out.
@@ -250,29 +296,36 @@ func (p *Peer) giveUp(ctx context.Context, a asked, id ID) {
 	if a.core().unsent() {
 		class = notAccepted
 	}
-	p.over(a, id, gaveUp(ctx, class))
+	p.over(a, id, gaveUp(ctx, class), true)
 }
 
 // abort ends an ask that is still there with err, and its work.
 func (p *Peer) abort(a asked, id ID, err error) {
 	if _, missing := p.table.remove(id, gone); missing == nil {
-		p.over(a, id, err)
+		p.over(a, id, err, true)
 	}
 }
 
-// fail ends the ask of id, whose request could not be sent. What the transport
-// does not vouch for is unknown.
-func (p *Peer) fail(id ID, err error) {
+// failed deals with a request of c that could not be sent. What the transport does
+// not vouch for is unknown. Where it may mend, and the request is to be sent again,
+// the ask goes on.
+func (p *Peer) failed(id ID, c *askCore, err error) {
+	again := false
+	if !antiphon.IsPermanent(err) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrFull) {
+		p.table.hold(id, func() { again = c.again() })
+	}
+	if again {
+		return
+	}
 	e, missing := p.table.remove(id, gone)
 	if missing != nil {
 		return
 	}
-	if antiphon.ClassOf(err) != notAccepted {
+	if antiphon.ClassOf(err) != notAccepted || !c.unsent() { // an attempt before may have left
 		err = because(ErrDisconnected, unknown, err)
 	}
-	a := e.(asked)
-	a.core().drop()
-	a.settle(err)
+	c.drop()
+	e.(asked).settle(err)
 }
 
 // progress tells the asker how far the work has come, in order.
@@ -297,7 +350,7 @@ func (p *Peer) follow(a asked, m *Message) {
 	if m.ReplyTo != "" {
 		p.table.hold(m.ID, func() {
 			if c.more == nil {
-				c.more = &askMore{end: never, idle: never, next: never} // its moment stays
+				c.more = &askMore{end: 0, idle: never, next: never} // its moment stays
 			}
 			c.more.ctl = m.ReplyTo
 		})

@@ -2,6 +2,8 @@ package callback
 
 import (
 	"context"
+	"maps"
+	"math"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -48,6 +50,7 @@ func (p *Peer) dial(name string, o *DialOptions) *dialed {
 	d := &dialed{peer: p, name: name}
 	if o != nil {
 		d.opts = *o
+		d.opts.Header = maps.Clone(o.Header)
 	}
 	switch o := &d.opts; {
 	case name == "":
@@ -70,6 +73,7 @@ func (p *Peer) dial(name string, o *DialOptions) *dialed {
 	if d.opts.Window == 0 {
 		d.opts.Window = 64
 	}
+	d.opts.Window = min(d.opts.Window, math.MaxInt32)
 	if d.codec = d.opts.Codec; d.codec == nil {
 		d.codec = p.opts.Codec
 	}
@@ -99,12 +103,12 @@ func Dial[Q, R any](p *Peer, name string, o *DialOptions) future.Asker[Q, R] {
 		}
 		body, err := marshal(d.codec, q)
 		if err != nil {
-			return future.Failed[R](err)
+			return future.Failed[R](untried(err))
 		}
 		a := &ask[R]{}
 		f := a.promise.Future()
 		if _, err := d.start(ctx, a, body, 0); err != nil {
-			return future.Failed[R](err)
+			a.promise.Reject(err)
 		}
 		return f
 	}

@@ -51,11 +51,12 @@
 //	callback.resend         a request is sent once more
 //	callback.repeated       a request came again, and was not done again
 //	callback.refused        a request was not accepted, for the reason Err
-//	callback.dropped        an event, or a request whose time was over, was dropped;
-//	                        Count of them
+//	callback.dropped        an event, or a request whose time was over or that was
+//	                        cancelled before it came, was dropped; Count of them
 //	callback.unsent         a message could not be sent
 //	callback.unsettled      the wire could not be told that a message is done with
 //	callback.event_failed   the work for an event failed with Err
+//	callback.panic          the work panicked: Err is a *future.PanicError
 //	callback.malformed      what came made no sense, or was too large
 //	callback.disconnected   the connection broke
 //

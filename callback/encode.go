@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 // Bytes is the codec of those who encode for themselves: it passes []byte and
@@ -46,7 +48,7 @@ func (Bytes) Unmarshal(data []byte, v any) error {
 	return misuse("bytes", fmt.Sprintf("the codec Bytes gives []byte and string, not %T", v))
 }
 
-// marshal encodes v; a codec that panics has failed.
+// marshal encodes v; a codec that panics has failed. Nothing is encoded as nothing.
 func marshal(c antiphon.Codec, v any) (body []byte, err error) {
 	if _, none := v.(struct{}); none {
 		return nil, nil
@@ -55,26 +57,23 @@ func marshal(c antiphon.Codec, v any) (body []byte, err error) {
 	return c.Marshal(v)
 }
 
-// unmarshal decodes a value; nothing is the zero value.
+// unmarshal decodes a value. From nothing, JSON makes the zero value; other codecs
+// may have values that take no bytes.
 func unmarshal[T any](c antiphon.Codec, body []byte) (v T, err error) {
+	defer recovered(&err)
 	if len(body) == 0 {
-		if _, bytes := c.(Bytes); !bytes {
+		if _, none := any(v).(struct{}); none || c.ContentType() == "application/json" {
 			return v, nil
 		}
 	}
-	defer recovered(&err)
 	err = c.Unmarshal(body, &v)
 	return v, err
 }
 
+// recovered makes an error of a panic of what is the user's.
 func recovered(err *error) {
 	if v := recover(); v != nil {
-		*err = &antiphon.Error{
-			Code:      antiphon.CodeInternal,
-			Reason:    "callback.codec_panic",
-			Message:   "callback: the codec panicked",
-			Permanent: true,
-		}
+		*err = &future.PanicError{Value: v, Stack: debug.Stack()}
 	}
 }
 
@@ -90,7 +89,8 @@ type report struct {
 // maxReport is how many bytes progress may have.
 const maxReport = 64 << 10
 
-func makeReport(c antiphon.Codec, pr antiphon.Progress) ([]byte, error) {
+func makeReport(c antiphon.Codec, pr antiphon.Progress) (body []byte, err error) {
+	defer recovered(&err)
 	r := report{Percent: pr.Percent, Message: pr.Message}
 	if pr.Data != nil {
 		data, err := marshal(c, pr.Data)
@@ -103,7 +103,7 @@ func makeReport(c antiphon.Codec, pr antiphon.Progress) ([]byte, error) {
 			r.Bytes = data
 		}
 	}
-	body, err := json.Marshal(r)
+	body, err = json.Marshal(r)
 	if err == nil && len(body) > maxReport {
 		err = antiphon.ErrTooLarge
 	}

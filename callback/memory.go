@@ -1,89 +1,119 @@
 package callback
 
-import "time"
+import (
+	"bytes"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+)
 
 // memory is what an answerer remembers of requests that may come again: their
-// answers, bounded in number and in bytes, until their deadlines; and which were
-// cancelled before they came. The oldest are forgotten first.
+// answers, or that nobody wants one, until their deadlines. It is a ring that grows
+// as needed, bounded in number and in bytes; the oldest are forgotten first.
 type memory struct {
 	max, maxBytes int
 	bytes         int
-	kept          map[jobKey]*kept
-	order         []jobKey // oldest first, from first on
-	first         int
+	number        map[jobKey]uint64 // of an entry, counted from the first ever
+	ring          []kept            // entry k is at k modulo its length
+	first, next   uint64            // the numbers of the oldest and of the next
 }
 
+// kept is what became of one request.
 type kept struct {
-	answer *Message // nil if it is not kept, or nobody wants one
-	until  time.Time
-	size   int
+	key   jobKey
+	until time.Time // zero for as long as there is room
+	seq   uint32
+	err   *antiphon.Error
+	body  []byte
 }
 
 func (y *memory) init(n, bytes int) {
 	y.max, y.maxBytes = n, bytes
-	y.kept = map[jobKey]*kept{}
+	y.number = map[jobKey]uint64{}
+}
+
+// weight is about what an entry weighs.
+func (k *kept) weight() int {
+	n := 200 + 2*len(k.key.replyTo) + len(k.body)
+	if k.err != nil {
+		n += len(k.err.Message) + 100
+	}
+	return n
 }
 
 // keep remembers the answer m to the request of key, or only that there was one.
-func (y *memory) keep(key jobKey, m *Message, stream bool) {
-	k := &kept{until: m.Deadline, size: 100}
-	if n := m.size(); !stream && n <= y.maxBytes/4 {
-		k.answer, k.size = m.clone(), n
-	} else {
-		k.answer = &Message{Kind: Reply, ID: m.ID, To: m.To, Deadline: m.Deadline, Err: errRepeated}
+func (y *memory) keep(key jobKey, m *Message, stream bool, now time.Time) {
+	k := kept{key: key, until: m.Deadline, err: errRepeated}
+	if !stream && len(m.Body) <= y.maxBytes/4 {
+		k.seq, k.err, k.body = m.Seq, m.Err, bytes.Clone(m.Body)
 	}
-	y.put(key, k)
+	y.put(k, now)
 }
 
-// forget remembers that the request of key, which has not come, is not wanted.
-func (y *memory) forget(key jobKey, now time.Time) {
-	if y.kept[key] == nil {
-		y.put(key, &kept{until: now.Add(time.Minute), size: 100})
-	}
-}
-
-func (y *memory) put(key jobKey, k *kept) {
-	if old := y.kept[key]; old != nil {
-		y.bytes -= old.size
+func (y *memory) put(k kept, now time.Time) {
+	y.expire(now)
+	if n, ok := y.number[k.key]; ok {
+		old := y.at(n)
+		y.bytes += k.weight() - old.weight()
+		*old = k
 	} else {
-		y.order = append(y.order, key)
+		if y.next-y.first == uint64(len(y.ring)) {
+			y.grow()
+		}
+		y.number[k.key] = y.next
+		*y.at(y.next) = k
+		y.next++
+		y.bytes += k.weight()
 	}
-	y.kept[key] = k
-	y.bytes += k.size
-	for len(y.kept) > y.max || y.bytes > y.maxBytes {
+	for y.next-y.first > uint64(y.max) || y.bytes > y.maxBytes {
 		y.drop()
+	}
+}
+
+func (y *memory) at(n uint64) *kept { return &y.ring[n%uint64(len(y.ring))] }
+
+// grow doubles the ring, but for the room of one more than there may be.
+func (y *memory) grow() {
+	old := *y
+	y.ring = make([]kept, min(max(8, 2*len(old.ring)), y.max+1))
+	for n := y.first; n < y.next; n++ {
+		*y.at(n) = *old.at(n)
 	}
 }
 
 // drop forgets the oldest.
 func (y *memory) drop() {
-	key := y.order[y.first]
-	y.order[y.first] = jobKey{}
+	k := y.at(y.first)
+	y.bytes -= k.weight()
+	delete(y.number, k.key)
+	*k = kept{}
 	y.first++
-	if y.first > 64 && y.first > len(y.order)/2 {
-		y.order = append(y.order[:0:0], y.order[y.first:]...)
-		y.first = 0
+	if y.first == y.next && len(y.ring) > 64 {
+		y.ring = nil
 	}
-	y.bytes -= y.kept[key].size
-	delete(y.kept, key)
 }
 
-// find returns what is known of the request of key: an answer to send again, or
-// nil if it is not to be answered.
-func (y *memory) find(key jobKey, now time.Time) (answer *Message, known bool) {
-	for y.first < len(y.order) {
-		oldest := y.kept[y.order[y.first]]
-		if oldest.until.IsZero() || now.Before(oldest.until) {
-			break
+// expire forgets the oldest as long as their time is over.
+func (y *memory) expire(now time.Time) {
+	for y.first < y.next {
+		if k := y.at(y.first); k.until.IsZero() || now.Before(k.until) {
+			return
 		}
 		y.drop()
 	}
-	k := y.kept[key]
-	if k == nil || !k.until.IsZero() && !now.Before(k.until) {
+}
+
+// find returns the answer to the request of key, to be sent again, if there is one
+// and its time is not over.
+func (y *memory) find(key jobKey, now time.Time) (*Message, bool) {
+	y.expire(now)
+	n, ok := y.number[key]
+	if !ok {
 		return nil, false
 	}
-	if k.answer != nil {
-		answer = k.answer.clone()
+	k := y.at(n)
+	if !k.until.IsZero() && !now.Before(k.until) {
+		return nil, false
 	}
-	return answer, true
+	return &Message{Kind: Reply, ID: key.id, To: key.replyTo, Seq: k.seq, Deadline: k.until, Err: k.err, Body: bytes.Clone(k.body)}, true
 }

@@ -35,6 +35,9 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind(%d)", uint8(k))
 }
 
+// answers reports whether a message of kind k is for an asker.
+func (k Kind) answers() bool { return k >= Reply && k <= Progress }
+
 // A Message is what travels.
 //
 // Ownership: whoever has a message owns it whole, with its header and body, and

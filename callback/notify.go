@@ -62,25 +62,25 @@ func Notify[Q any](ctx context.Context, p *Peer, name string, q Q, o *NotifyOpti
 	case ctx.Err() != nil:
 		return gaveUp(ctx, notAccepted)
 	}
-	if err := p.mistake(); err != nil {
-		return err
+	if p.unfit != nil {
+		return p.unfit
 	}
 	if opts.Codec == nil {
 		opts.Codec = p.opts.Codec
 	}
 	body, err := marshal(opts.Codec, q)
 	if err != nil {
-		return err
+		return untried(err)
 	}
 	header, err := p.header(ctx, opts.Header)
 	if err != nil {
-		return err
+		return untried(err)
 	}
 	m := &Message{Kind: Event, To: name, Header: header, Body: body}
 	if opts.TTL > 0 {
 		m.Deadline = p.clock.Now().Add(opts.TTL)
 	}
-	out := &outgoing{m: m}
+	out := outgoing{m: m}
 	switch opts.Policy {
 	case Block:
 		return p.out.postWait(ctx, out)

@@ -3,168 +3,228 @@ package callback
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
 )
 
-// An outbox is where messages wait that the transport has no room for, sorted by
-// who goes first. While it is empty nothing passes through it. It is bounded in
-// number and in bytes; its writer is a goroutine that exists while there is
-// something to write.
+// An outbox is where messages wait that the transport has no room for. Each lane
+// has a queue of its own, and a writer of its own that exists while there is
+// something to write: what is stuck in one holds up no other. While a lane is empty
+// nothing passes through it. An outbox is bounded in number and in bytes.
 type outbox struct {
 	peer *Peer
+	// busy has a bit for each lane whose messages have to queue up: others wait
+	// already, the transport is not ready, or it will never be again.
+	busy atomic.Uint32
 
-	mu      sync.Mutex
-	held    bool // until the transport is ready
-	closed  bool
-	writing bool
-	lane    [lanes][]*outgoing
-	bytes   int
-	room    chan struct{}           // closed when there is room again; nil if nobody waits
-	quiet   chan struct{}           // closed when nothing is left to write; nil if nobody waits
-	done    sync.WaitGroup          // the writer
-	latest  map[latestKey]*outgoing // of events that replace each other
+	mu     sync.Mutex
+	held   bool // until the transport is ready
+	closed bool
+	lane   [lanes]queue
+	bytes  int
+	room   chan struct{} // closed when there is room again; nil if nobody waits
+	quiet  chan struct{} // closed when nothing is left to write; nil if nobody waits
+	done   sync.WaitGroup
+	latest map[latestKey]*outgoing // those that replace each other
 }
 
-type latestKey struct{ name, key string }
+// A queue is what waits in one lane.
+type queue struct {
+	q       []*outgoing
+	writing bool
+}
 
-// An outgoing is a message in the outbox.
+type latestKey struct {
+	lane      lane
+	name, key string
+}
+
+// An outgoing is a message on its way out.
 type outgoing struct {
 	m    *Message
 	ask  *askCore // of a request, to know when it is on its way
-	key  string   // of an event that replaces its elders
-	keep bool
+	key  string   // of what replaces its elders of the same address
+	keep bool     // it does
 	size int
 }
 
-// claimed reports whether o is still to be sent, and if so, that it is now.
-func (o *outgoing) claimed(epoch uint32) bool { return o.ask == nil || o.ask.leaves(epoch) }
+const allLanes = 1<<lanes - 1
+
+func (b *outbox) init(p *Peer) {
+	b.peer, b.held = p, true
+	b.busy.Store(allLanes)
+}
 
 // post sends o, or puts it into the outbox. It fails with ErrFull if there is no
 // room, with ErrClosed, or as the transport does; the message is lost then. It
 // does not wait.
-func (b *outbox) post(o *outgoing) error {
-	p := b.peer
-	if err := o.m.check(p.maxBody); err != nil {
-		return err
-	}
-	b.mu.Lock()
-	if !b.closed && !b.held && !b.writing && b.len() == 0 && p.try != nil {
-		b.mu.Unlock()
-		epoch := p.epoch.Load()
-		if !o.claimed(epoch) {
-			return nil
-		}
-		ok, err := p.try.TrySend(o.m)
-		if ok {
-			return err
-		}
-		if o.ask != nil {
-			o.ask.stays(epoch)
-		}
-		b.mu.Lock()
-	}
-	defer b.mu.Unlock()
-	if b.closed {
-		return ErrClosed
-	}
-	o.size = o.m.size()
-	if o.keep {
-		if old := b.latest[latestKey{o.m.To, o.key}]; old != nil {
-			b.bytes += o.size - old.size
-			old.m, old.size = o.m, o.size
-			return nil
-		}
-	}
-	if !b.fits(o) {
+func (b *outbox) post(o outgoing) error {
+	ok, err := b.offer(&o)
+	if !ok && err == nil {
 		return ErrFull
 	}
-	b.push(o)
-	return nil
+	return err
 }
 
-func (b *outbox) len() int { return len(b.lane[control]) + len(b.lane[requests]) + len(b.lane[events]) }
-
-// fits: half of the room is for answers alone.
-func (b *outbox) fits(o *outgoing) bool {
-	l, n, size := laneOf(o.m.Kind), b.peer.opts.Outbox, b.peer.opts.OutboxBytes
-	if l != control {
-		size /= 2
+// postWait is post that waits for room until ctx ends.
+func (b *outbox) postWait(ctx context.Context, o outgoing) error {
+	for {
+		ok, err := b.offer(&o)
+		if ok || err != nil {
+			return err
+		}
+		if room := b.waitFor(&o); room != nil {
+			select {
+			case <-room:
+			case <-ctx.Done():
+				return gaveUp(ctx, notAccepted)
+			}
+		}
 	}
-	return len(b.lane[l]) < n && (b.bytes+o.size <= size || b.len() == 0)
 }
 
-func (b *outbox) push(o *outgoing) {
+// offer sends o, or puts it into the outbox. It reports false, and no error, if
+// there is no room.
+func (b *outbox) offer(o *outgoing) (ok bool, err error) {
+	p := b.peer
+	if err := o.m.check(p.maxBody); err != nil {
+		return false, err
+	}
 	l := laneOf(o.m.Kind)
-	b.lane[l] = append(b.lane[l], o)
+	if p.try != nil && b.busy.Load()&(1<<l) == 0 {
+		ok, err := b.try(o)
+		if ok {
+			return true, err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.enter(o, l)
+}
+
+// try lets the transport have o. It reports false if that has no room.
+func (b *outbox) try(o *outgoing) (ok bool, err error) {
+	if o.ask == nil {
+		return b.peer.try.TrySend(o.m)
+	}
+	t, wanted := o.ask.leaves(b.peer)
+	if !wanted {
+		return true, nil
+	}
+	if ok, err = b.peer.try.TrySend(o.m); !ok || antiphon.ClassOf(err) == notAccepted {
+		t.back()
+	}
+	return ok, err
+}
+
+// enter gives o a place, if there is one. The caller holds the lock.
+func (b *outbox) enter(o *outgoing, l lane) (ok bool, err error) {
+	if b.closed {
+		return false, ErrClosed
+	}
+	o.size = o.m.size()
+	if o.m.Kind == Progress { // the newer makes the older obsolete
+		o.keep, o.key = true, string(o.m.ID[:])
+	}
+	if o.keep {
+		if old := b.latest[latestKey{l, o.m.To, o.key}]; old != nil {
+			if o.size > old.size && !b.fits(l, o.size-old.size, 0) {
+				return false, nil
+			}
+			b.bytes += o.size - old.size
+			old.m, old.size = o.m, o.size
+			return true, nil
+		}
+	}
+	if !b.fits(l, o.size, 1) {
+		return false, nil
+	}
+	b.push(o, l)
+	return true, nil
+}
+
+// fits: half of the room is for answers alone. One message always fits.
+func (b *outbox) fits(l lane, size, count int) bool {
+	limit := b.peer.opts.OutboxBytes
+	if l != control {
+		limit /= 2
+	}
+	return len(b.lane[l].q)+count <= b.peer.opts.Outbox && (b.bytes+size <= limit || b.bytes == 0)
+}
+
+func (b *outbox) push(o *outgoing, l lane) {
+	kept := *o
+	q := &b.lane[l]
+	q.q = append(q.q, &kept)
 	b.bytes += o.size
 	if o.keep {
 		if b.latest == nil {
 			b.latest = map[latestKey]*outgoing{}
 		}
-		b.latest[latestKey{o.m.To, o.key}] = o
+		b.latest[latestKey{l, o.m.To, o.key}] = &kept
 	}
-	if !b.writing && !b.held {
-		b.writing = true
+	b.busy.Or(1 << l)
+	b.start(l)
+}
+
+// start sees to it that lane l is written, if there is something and it may be. The
+// caller holds the lock.
+func (b *outbox) start(l lane) {
+	if q := &b.lane[l]; len(q.q) > 0 && !q.writing && !b.held && !b.closed {
+		q.writing = true
 		b.done.Add(1)
-		go b.write()
+		go b.write(l)
 	}
 }
 
-// postWait is post that waits for room until ctx ends.
-func (b *outbox) postWait(ctx context.Context, o *outgoing) error {
-	for {
-		err := b.post(o)
-		if err != ErrFull {
-			return err
-		}
-		b.mu.Lock()
-		if b.closed || b.fits(o) {
-			b.mu.Unlock()
-			continue
-		}
-		if b.room == nil {
-			b.room = make(chan struct{})
-		}
-		room := b.room
-		b.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return gaveUp(ctx, notAccepted)
-		}
+// waitFor returns what is closed when there may be room for o, or nil if there is
+// some now.
+func (b *outbox) waitFor(o *outgoing) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || b.fits(laneOf(o.m.Kind), o.m.size(), 1) {
+		return nil
 	}
+	if b.room == nil {
+		b.room = make(chan struct{})
+	}
+	return b.room
 }
 
-// postDropping is post that drops the oldest events for room, and says how many.
-func (b *outbox) postDropping(o *outgoing) (dropped int, err error) {
+// postDropping is post of an event that drops the oldest events for room, and says
+// how many.
+func (b *outbox) postDropping(o outgoing) (dropped int, err error) {
+	ok, err := b.offer(&o)
+	if ok || err != nil {
+		return 0, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for {
-		if err = b.post(o); err != ErrFull {
+		if ok, err = b.enter(&o, events); ok || err != nil {
 			return dropped, err
 		}
-		b.mu.Lock()
-		if len(b.lane[events]) == 0 {
-			b.mu.Unlock()
-			return dropped, err // others fill it
+		if len(b.lane[events].q) == 0 {
+			return dropped, ErrFull // others fill it
 		}
 		b.pop(events)
-		b.mu.Unlock()
 		dropped++
 	}
 }
 
 // pop takes out the oldest of lane l, which is not empty.
 func (b *outbox) pop(l lane) *outgoing {
-	q := b.lane[l]
-	o := q[0]
-	q[0] = nil
-	if b.lane[l] = q[1:]; len(b.lane[l]) == 0 {
-		b.lane[l] = nil // and its memory
+	q := &b.lane[l]
+	o := q.q[0]
+	q.q[0] = nil
+	if q.q = q.q[1:]; len(q.q) == 0 {
+		q.q = nil // and its memory
 	}
 	b.bytes -= o.size
 	if o.keep {
-		delete(b.latest, latestKey{o.m.To, o.key})
+		delete(b.latest, latestKey{l, o.m.To, o.key})
 	}
 	if b.room != nil {
 		close(b.room)
@@ -173,58 +233,109 @@ func (b *outbox) pop(l lane) *outgoing {
 	return o
 }
 
-// write empties the outbox into the transport.
-func (b *outbox) write() {
-	defer b.done.Done()
-	p := b.peer
-	for {
-		b.mu.Lock()
-		l := control
-		for l < lanes && len(b.lane[l]) == 0 {
-			l++
+// next returns what is to be written to lane l, or nil if nothing is: the writer is
+// one no more then.
+func (b *outbox) next(l lane) *outgoing {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	q := &b.lane[l]
+	if len(q.q) > 0 && !b.closed {
+		return b.pop(l)
+	}
+	q.writing = false
+	if !b.closed {
+		b.busy.And(^uint32(1 << l))
+	}
+	b.hush()
+	return nil
+}
+
+// hush tells whoever waits for it that nothing is left to write. The caller holds
+// the lock.
+func (b *outbox) hush() {
+	if b.quiet != nil && !b.writing() {
+		close(b.quiet)
+		b.quiet = nil
+	}
+}
+
+func (b *outbox) writing() bool {
+	for l := range b.lane {
+		if b.lane[l].writing {
+			return true
 		}
-		if l == lanes || b.held || b.closed && p.life.Err() != nil {
-			b.writing = false
-			if b.quiet != nil {
-				close(b.quiet)
-				b.quiet = nil
-			}
-			b.mu.Unlock()
-			return
+	}
+	return false
+}
+
+// write empties lane l into the transport.
+func (b *outbox) write(l lane) {
+	ended := false
+	defer func() {
+		if !ended { // what hangs on a future has ended the goroutine: the others must not suffer
+			b.done.Add(1)
+			go b.write(l)
 		}
-		o := b.pop(l)
-		b.mu.Unlock()
-		if expired(o.m, p.clock.Now()) || !o.claimed(p.epoch.Load()) {
-			if o.m.Kind == Event {
-				p.observe(antiphon.Event{Name: "callback.dropped", Kind: o.m.To, Err: ErrExpired})
-			}
-			continue
-		}
+		b.done.Done()
+	}()
+	for o := b.next(l); o != nil; o = b.next(l) {
 		b.send(o)
 	}
+	ended = true
 }
 
 // send waits for the transport at most until the message is of no use.
 func (b *outbox) send(o *outgoing) {
 	p := b.peer
-	ctx, cancel := context.WithCancelCause(p.life)
-	limit := p.opts.SendTimeout
-	if !o.m.Deadline.IsZero() {
-		limit = min(limit, o.m.Deadline.Sub(p.clock.Now()))
+	now := p.clock.Now()
+	kind, id, to, deadline := o.m.Kind, o.m.ID, o.m.To, o.m.Deadline
+	if expired(o.m, now) {
+		if kind == Event {
+			p.observe(antiphon.Event{Name: "callback.dropped", Kind: to, Err: ErrExpired})
+		}
+		return // of a request: its ask expires by itself
 	}
-	timer := p.clock.AfterFunc(limit, func() { cancel(ErrExpired) })
-	kind, id, to := o.m.Kind, o.m.ID, o.m.To
+	var t trip
+	if o.ask != nil {
+		var wanted bool
+		if t, wanted = o.ask.leaves(p); !wanted {
+			return
+		}
+		if o.m.ReplyTo == "" {
+			o.m.ReplyTo = p.replyTo() // it was asked before there was one
+		}
+	}
+	limit := p.opts.SendTimeout
+	if !deadline.IsZero() {
+		limit = min(limit, deadline.Sub(now))
+	}
+	ctx, cancel := context.WithCancelCause(p.life)
+	timer := p.clock.AfterFunc(limit, func() { cancel(errSlow) })
 	err := p.transport.Send(ctx, o.m)
 	timer.Stop()
+	if err != nil && context.Cause(ctx) == errSlow {
+		err = because(errSlow, antiphon.ClassOf(err))
+	}
 	cancel(nil)
-	if err == nil {
+	if o.ask == nil {
+		if err != nil {
+			p.observe(antiphon.Event{Name: "callback.unsent", Kind: kind.String() + " " + to, ID: idString(id), Err: err})
+		}
 		return
 	}
-	if o.ask != nil {
-		p.fail(id, err)
-		return
+	if antiphon.ClassOf(err) == notAccepted {
+		t.back()
 	}
-	p.observe(antiphon.Event{Name: "callback.unsent", Kind: kind.String() + " " + to, ID: idString(id), Err: err})
+	if err != nil && p.clock.Now().Before(deadline) { // else the ask expires by itself
+		p.failed(id, o.ask, err)
+	}
+}
+
+var errSlow error = &antiphon.Error{
+	Code:    antiphon.CodeUnavailable,
+	Class:   antiphon.ClassUnknown,
+	Reason:  "callback.slow",
+	Message: "callback: the transport has taken too long",
 }
 
 // release lets the outbox go once the transport is ready.
@@ -232,10 +343,11 @@ func (b *outbox) release() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held = false
-	if !b.writing && b.len() > 0 && !b.closed {
-		b.writing = true
-		b.done.Add(1)
-		go b.write()
+	for l := range lanes {
+		b.start(l)
+		if q := &b.lane[l]; !q.writing && !b.closed {
+			b.busy.And(^uint32(1 << l))
+		}
 	}
 }
 
@@ -243,28 +355,28 @@ func (b *outbox) release() {
 func (b *outbox) idle() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := make(chan struct{})
-	switch {
-	case !b.writing:
-		close(c)
-	case b.quiet != nil:
-		return b.quiet
-	default:
-		b.quiet = c
+	if b.quiet == nil {
+		b.quiet = make(chan struct{})
 	}
-	return c
+	quiet := b.quiet
+	b.hush()
+	return quiet
 }
 
-// close refuses what comes. What is there is still written, unless the peer's life
-// has ended.
+// close refuses what comes, and drops what is there.
 func (b *outbox) close() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.closed = true
+	b.busy.Store(allLanes)
+	for l := range b.lane {
+		b.lane[l].q = nil
+	}
+	b.latest, b.bytes = nil, 0
 	if b.room != nil {
 		close(b.room)
 		b.room = nil
 	}
-	b.mu.Unlock()
 }
 
 func expired(m *Message, now time.Time) bool {

@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// PipeOptions are the limits of a [Pipe]. A zero field means its default.
+// PipeOptions are the limits of a [Pipe]. A field that is zero or less means its
+// default.
 type PipeOptions struct {
 	// Buffer is how many messages each end holds for its reader of each of three
 	// sorts: answers and what belongs to running requests, requests, and events.
@@ -51,6 +52,7 @@ type pipeEnd struct {
 	cut    bool // the other end is closed
 	told   bool // that it is
 	listen bool
+	deaf   bool                 // its inbox is closed
 	reader chan struct{}        // has room for one wake-up
 	idle   bool                 // the reader waits for one
 	room   [lanes]chan struct{} // closed when there is room again; nil if nobody waits
@@ -69,7 +71,7 @@ func (e *pipeEnd) put(m *Message) (wait chan struct{}, err error) {
 	switch {
 	case to.cut: // which is this end
 		err = ErrClosed
-	case to.closed:
+	case to.closed || to.deaf:
 		err = ErrUndeliverable
 	case to.in[l].n >= e.opts.Buffer:
 		if to.room[l] == nil {
@@ -142,6 +144,15 @@ func (e *pipeEnd) Close() error {
 	return nil
 }
 
+// Close ends the inbox. The end can still send.
+func (e pipeInbox) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.deaf = true
+	e.wake()
+	return nil
+}
+
 // wake lets everybody look again. The caller holds the lock.
 func (e *pipeEnd) wake() {
 	if e.idle {
@@ -200,7 +211,7 @@ func (e *pipeEnd) get() (*Message, error) {
 		}
 	}
 	switch {
-	case e.closed || e.told:
+	case e.closed || e.told || e.deaf:
 		return nil, ErrClosed
 	case e.cut:
 		e.told = true

@@ -11,8 +11,10 @@ import (
 // read hands out what comes to in until that closes: to the asks and the work if it
 // is our own inbox, else to s. It never runs work and never waits for anything but
 // the inbox. It returns nil if in is one of s and was drained.
+//
+// What hangs on a future is called here, and may end the goroutine: then another
+// goes on.
 func (p *Peer) read(r *running, in Inbox, s *service) error {
-	defer func() { _ = in.Close() }()
 	take := func(d Delivery, err error) error {
 		switch {
 		case err == nil:
@@ -20,7 +22,7 @@ func (p *Peer) read(r *running, in Inbox, s *service) error {
 		case errors.Is(err, ErrMalformed):
 			p.observe(antiphon.Event{Name: "callback.malformed", Err: err})
 		case errors.Is(err, ErrDisconnected):
-			p.disconnected(err)
+			p.disconnected(err, s)
 		default:
 			return err
 		}
@@ -48,36 +50,41 @@ func (p *Peer) dispatch(d Delivery, s *service) {
 	if p.opts.Heartbeat > 0 {
 		p.heard.Store(p.table.now())
 	}
-	if len(m.Body) > p.maxBody && m.Kind != Request && m.Kind != Reply {
-		p.observe(antiphon.Event{Name: "callback.malformed", Kind: m.To, ID: idString(m.ID), Err: antiphon.ErrTooLarge})
-		return
-	}
-	switch m.Kind {
-	case Request, Event:
+	if m.Kind == Request || m.Kind == Event {
 		if s == nil {
 			s = p.served(m.To)
 		}
 		p.jobs.accept(d, s)
 		return
+	}
+	if m.Kind.answers() && s != nil {
+		// An answer belongs into the inbox that it was asked for.
+		p.malformed(m, ErrMalformed)
+	} else {
+		p.belongs(m)
+	}
+	settle(p, d, nil)
+}
+
+// belongs deals with what belongs to a request.
+func (p *Peer) belongs(m *Message) {
+	switch m.Kind {
 	case Reply, Part, Progress:
-		if s != nil {
-			break // an answer belongs into the inbox that it was asked for
-		}
 		p.answered(m)
-		return
 	case Cancel:
 		p.jobs.cancelled(keyOf(m))
-		return
 	case Credit:
 		p.jobs.credited(keyOf(m), m.Seq)
-		return
 	case Ping:
-		_ = p.out.post(&outgoing{m: &Message{Kind: Pong, To: m.ReplyTo}})
-		return
+		_ = p.out.post(outgoing{m: &Message{Kind: Pong, To: m.ReplyTo}})
 	case Pong:
-		return
+	default:
+		p.malformed(m, ErrMalformed)
 	}
-	p.observe(antiphon.Event{Name: "callback.malformed", Kind: m.Kind.String(), ID: idString(m.ID), Err: ErrMalformed})
+}
+
+func (p *Peer) malformed(m *Message, why error) {
+	p.observe(antiphon.Event{Name: "callback.malformed", Kind: m.Kind.String(), ID: idString(m.ID), Err: why})
 }
 
 // answered settles the ask that m is for, or tells it more.
@@ -93,20 +100,34 @@ func (p *Peer) answered(m *Message) {
 		p.observe(antiphon.Event{Name: orphanEvent(err), Kind: m.Kind.String(), ID: m.ID.String(), Err: err})
 		return
 	}
-	a := e.(asked)
-	if m.Kind == Reply {
+	a, large := e.(asked), len(m.Body) > p.maxBody
+	switch {
+	case m.Kind == Reply:
 		a.core().drop()
-		if len(m.Body) > p.maxBody {
-			a.settle(because(ErrMalformed, antiphon.ClassFailed, antiphon.ErrTooLarge))
+		if large {
+			a.settle(errTooLarge)
 			return
 		}
+	case large && m.Kind == Part:
+		p.abort(a, m.ID, errTooLarge)
+		return
+	case large:
+		p.malformed(m, antiphon.ErrTooLarge)
+		return
 	}
 	a.receive(m)
 }
 
 // disconnected fails the asks that went over the connection that broke, but for
-// those that will be asked again.
-func (p *Peer) disconnected(why error) {
+// those that will be asked again. Each inbox tells of the break; ours is the one
+// that asks depend on.
+//
+// Work goes on: its asker may ask again, under the same id. Streams do not, for
+// nobody asks for one again.
+func (p *Peer) disconnected(why error, s *service) {
+	if s != nil {
+		return
+	}
 	p.observe(antiphon.Event{Name: "callback.disconnected", Err: why})
 	epoch := p.epoch.Add(1)
 	if p.caps.RepliesSurvive {
@@ -115,18 +136,18 @@ func (p *Peer) disconnected(why error) {
 	hit := p.table.all(func(e entry) bool {
 		c := e.(asked).core()
 		sent := c.sent.Load()
-		again := c.more != nil && c.more.m != nil && c.more.sent < c.dial.opts.Attempts
-		return sent != 0 && sent != lost && sent <= epoch && !again
+		return sent != 0 && sent != lost && sent <= epoch && !c.again()
 	})
-	for _, e := range hit {
-		if _, err := p.table.remove(e.id, gone); err == nil {
+	err := because(ErrDisconnected, unknown, why)
+	each(hit, func(e placed) {
+		if _, missing := p.table.remove(e.id, gone); missing == nil {
 			a := e.entry.(asked)
 			a.core().drop()
-			a.settle(because(ErrDisconnected, unknown, why))
+			a.settle(err)
 		}
-	}
+	})
 	if p.caps.PointToPoint {
-		p.jobs.cancel(because(ErrDisconnected, unknown, why)) // nobody waits for them
+		p.jobs.cancel(err, true)
 	}
 }
 
@@ -153,7 +174,7 @@ func (p *Peer) beat(r *running) {
 				tick.Reset(every - silent)
 			case !asked:
 				asked = true
-				_ = p.out.post(&outgoing{m: &Message{Kind: Ping}})
+				_ = p.out.post(outgoing{m: &Message{Kind: Ping}})
 				tick.Reset(every)
 			default:
 				asked = false

@@ -3,8 +3,10 @@ package callback
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime/debug"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
@@ -63,7 +65,7 @@ func Serve[Q, R any](p *Peer, name string, f future.Func[Q, R], o *ServeOptions)
 	p.serve(name, o, false, func(j *job, ctx context.Context) ([]byte, error) {
 		q, err := unmarshal[Q](j.service.codec, j.d.Body)
 		if err != nil {
-			return nil, notUnderstood(err)
+			return nil, untried(err)
 		}
 		r, err := f(ctx, q)
 		if err != nil || j.d.Kind == Event {
@@ -74,27 +76,18 @@ func Serve[Q, R any](p *Peer, name string, f future.Func[Q, R], o *ServeOptions)
 	})
 }
 
-// notUnderstood says that a request was not even tried.
-func notUnderstood(err error) error {
-	d := *antiphon.FromError(err)
-	d.Class, d.Permanent = notAccepted, true
-	return &d
-}
-
-// unsendable says of an answer that err keeps from being sent that the work was done.
-func unsendable(err error) error {
-	if err == nil {
-		return nil
-	}
-	d := *antiphon.FromError(err)
-	d.Class, d.Permanent = antiphon.ClassFailed, true
-	return &d
-}
-
+// mistaken has Run return a mistake, whether it runs already or not.
 func (p *Peer) mistaken(reason, text string) {
+	err := misuse(reason, text)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.wrong = append(p.wrong, misuse(reason, text))
+	r := p.run
+	if r == nil {
+		p.wrong = append(p.wrong, err)
+	}
+	p.mu.Unlock()
+	if r != nil {
+		r.cancel(err)
+	}
 }
 
 func (p *Peer) serve(name string, o *ServeOptions, streams bool, work func(*job, context.Context) ([]byte, error)) {
@@ -102,18 +95,15 @@ func (p *Peer) serve(name string, o *ServeOptions, streams bool, work func(*job,
 	if o != nil {
 		s.opts = *o
 	}
-	p.mu.Lock()
-	taken := p.serves[name] != nil
-	p.mu.Unlock()
 	switch {
-	case name == "" || len(name) > MaxAddress:
-		p.mistaken("name", fmt.Sprintf("Serve needs a name of 1 to %d bytes", MaxAddress))
+	case name == "" || len(name) > MaxAddress || !utf8.ValidString(name):
+		p.mistaken("name", fmt.Sprintf("Serve needs a name of 1 to %d bytes of UTF-8", MaxAddress))
 		return
-	case taken:
-		p.mistaken("name", fmt.Sprintf("%q is served already", name))
+	case s.opts.Concurrency < 0:
+		p.mistaken("options", "ServeOptions.Concurrency is negative")
 		return
-	case s.opts.Concurrency < 0 || s.opts.Queue < 0:
-		p.mistaken("options", "ServeOptions has a negative field")
+	case s.opts.Queue < 0:
+		p.mistaken("options", "ServeOptions.Queue is negative")
 		return
 	}
 	if s.opts.Concurrency == 0 {
@@ -126,13 +116,22 @@ func (p *Peer) serve(name string, o *ServeOptions, streams bool, work func(*job,
 		s.codec = p.opts.Codec
 	}
 	p.mu.Lock()
-	if p.serves == nil {
-		p.serves = map[string]*service{}
+	all := map[string]*service{}
+	if old := p.serves.Load(); old != nil {
+		all = maps.Clone(*old)
 	}
-	p.serves[name] = s
-	r, state := p.run, p.state
+	taken := all[name] != nil
+	if !taken {
+		all[name] = s
+		p.serves.Store(&all)
+	}
+	r := p.run
+	runs := p.state == up && r.open
 	p.mu.Unlock()
-	if state == up {
+	switch {
+	case taken:
+		p.mistaken("name", fmt.Sprintf("%q is served already", name))
+	case runs:
 		if err := p.open(r, s); err != nil {
 			r.cancel(err)
 		}
@@ -140,9 +139,10 @@ func (p *Peer) serve(name string, o *ServeOptions, streams bool, work func(*job,
 }
 
 func (p *Peer) served(name string) *service {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.serves[name]
+	if all := p.serves.Load(); all != nil {
+		return (*all)[name]
+	}
+	return nil
 }
 
 // enqueue gives j a goroutine, or a place in the queue. It reports false if there

@@ -68,7 +68,8 @@ type Delivery struct {
 	Attempt int
 	// Settle tells the wire, after the answer was sent, that the message is done
 	// with (nil) or is to come again (an error). It is nil on wires that deliver
-	// at most once. Any goroutine may call it, once.
+	// at most once. Any goroutine may call it, once, also the one that receives:
+	// it does not wait for long.
 	Settle func(context.Context, error) error
 }
 
