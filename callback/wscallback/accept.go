@@ -14,20 +14,21 @@ import (
 
 // accept upgrades the connection. It reports whether c is to be served.
 func (s *Server) accept(c *Conn, spoken string, w http.ResponseWriter, r *http.Request) bool {
-	under := &upgraded{ResponseWriter: w}
+	under, l := &upgraded{ResponseWriter: w}, newLink(s.opts, s.opts.Heartbeat)
 	ws, err := websocket.Accept(under, r, &websocket.AcceptOptions{
 		Subprotocols:    []string{spoken},
 		OriginPatterns:  s.opts.Origins,
 		CompressionMode: s.opts.compression(),
+		OnPingReceived:  l.pinged,
 	})
 	if err != nil {
 		return false // it has been answered
 	}
-	l := newLink(ws, under.wire)
+	l.ws, l.wire = ws, under.wire
 	taken, served := false, false
 	defer func() {
 		if !taken {
-			l.end(s.opts.Clock, err)
+			l.end(err)
 		}
 	}()
 	switch spoken {

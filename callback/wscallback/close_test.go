@@ -268,9 +268,13 @@ func TestHeartbeatFindsSilence(t *testing.T) {
 					o.Client = n.client()
 					peerOn(t, "ws://memory/", o, nil)
 				}
+				patience := 2 * time.Minute
+				if !server {
+					patience += patience / 8 // the end that dialed
+				}
 				for range 3 {
 					synctest.Wait()
-					forward(40*time.Second - 1)
+					forward(patience/3 - 1)
 				}
 				synctest.Wait()
 				if len(seen.named("ws.disconnected")) != 0 {
@@ -278,12 +282,35 @@ func TestHeartbeatFindsSilence(t *testing.T) {
 				}
 				forward(3)
 				synctest.Wait()
+
 				if got := seen.named("ws.disconnected"); len(got) != 1 || got[0].Err == nil {
 					t.Errorf("server %v, mocked %v: %+v", server, mocked, seen.events)
 				}
 			})
 		}
 	}
+}
+
+// Of two ends that have nothing to say one pings the other, and both know that the
+// other is there.
+func TestHeartbeatOfBoth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var seen journal
+		n, _ := inMemory(t, serving(func(p *callback.Peer) { callback.Serve(p, "echo", echo, nil) }, nil), &wscallback.Options{Observer: seen.note})
+		var ps []*callback.Peer
+		for _, h := range []time.Duration{0, time.Second, 29 * time.Second, time.Minute} {
+			ps = append(ps, peerOn(t, "ws://memory/", &wscallback.Options{Client: n.client(), Heartbeat: h, Observer: seen.note}, nil))
+		}
+		time.Sleep(2 * time.Hour)
+		for i, p := range ps {
+			if v, err := callback.Dial[int, int](p, "echo", nil)(t.Context(), i).Await(t.Context()); v != i || err != nil {
+				t.Error(v, err)
+			}
+		}
+		if lost := seen.named("ws.disconnected"); len(lost) != 0 {
+			t.Error(lost)
+		}
+	})
 }
 
 // Nor does it go on for ever when the other end does not even read.

@@ -31,7 +31,6 @@ type Conn struct {
 	request *http.Request // of a server's
 	text    bool          // the form of messages
 	url     string        // of one that was dialed
-	start   time.Time     // moments are since then
 	life    context.Context
 	die     context.CancelCauseFunc
 	tasks   sync.WaitGroup // reader, writers, redialer, ping
@@ -53,16 +52,11 @@ type Conn struct {
 }
 
 func newConn(o *Options) *Conn {
-	c := &Conn{opts: o, start: o.Clock.Now(), ended: make(chan struct{})}
+	c := &Conn{opts: o, ended: make(chan struct{})}
 	c.in.reader, c.in.drained = make(chan struct{}, 1), make(chan struct{}, 1)
 	c.life, c.die = context.WithCancelCause(context.Background())
 	return c
 }
-
-// A moment is a time since a Conn was made.
-type moment = time.Duration
-
-func (c *Conn) now() moment { return c.opts.Clock.Since(c.start) }
 
 // Request returns the request that a server's connection began with, for its
 // header and address, and nil for one that was dialed. Its context is the one that
@@ -116,9 +110,8 @@ func (c *Conn) Reconnect(cause error) {
 // session is s. The caller does not hold the lock.
 func (c *Conn) attach(l *link, s *session, turn int) bool {
 	l.ws.SetReadLimit(c.opts.limit(c.text))
-	now := c.now()
-	l.born = now
-	l.heard.Store(int64(now))
+	l.hear()
+	l.up = l.now()
 	c.mu.Lock()
 	if c.closed || c.final || c.link != nil || c.session != s || s != nil && s.turn != turn {
 		c.mu.Unlock()
@@ -139,7 +132,7 @@ func (c *Conn) attach(l *link, s *session, turn int) bool {
 
 // lost: l is of no use any more.
 func (c *Conn) lost(l *link, cause error) {
-	now := c.now()
+	now := l.now()
 	c.mu.Lock()
 	if c.link != l {
 		c.mu.Unlock()
@@ -157,7 +150,7 @@ func (c *Conn) lost(l *link, cause error) {
 	default:
 		c.breaks(cause)
 	}
-	if now-l.born >= steady {
+	if now-l.up >= steady {
 		c.attempt = 0
 	}
 	redial := c.onClose == nil && !closed
@@ -168,7 +161,7 @@ func (c *Conn) lost(l *link, cause error) {
 	c.unquiet()
 	c.mu.Unlock()
 	signal(c.in.reader)
-	l.end(c.opts.Clock, cause)
+	l.end(cause)
 	if !closed {
 		c.observe("ws.disconnected", cause, 0)
 	}

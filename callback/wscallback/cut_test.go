@@ -148,19 +148,6 @@ func TestResumeWindow(t *testing.T) {
 	})
 }
 
-// A connection that only looks alive is found out by pings.
-func TestHeartbeat(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n, _ := inMemory(t, serving(func(p *callback.Peer) { callback.Serve(p, "echo", echo, nil) }, nil), nil)
-		p := peerOn(t, "ws://memory/", &wscallback.Options{Client: n.client(), Heartbeat: time.Second, Backoff: constantly}, nil)
-		ask := callback.Dial[int, int](p, "echo", nil)
-		time.Sleep(time.Hour) // a thousand pings
-		if v, err := ask(t.Context(), 3).Await(t.Context()); v != 3 || err != nil {
-			t.Errorf("%v, %v", v, err)
-		}
-	})
-}
-
 func TestConnectionsComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, _ := inMemory(t, serving(func(p *callback.Peer) { callback.Serve(p, "echo", echo, nil) }, nil), &wscallback.Options{MaxConns: 20})

@@ -88,6 +88,9 @@ func (c *Conn) open(ctx context.Context) (l *link, spoken string, err error) {
 	case c.opts.Resume > 0:
 		want = []string{resumeProtocol, callback.Subprotocol}
 	}
+	// The end that dialed is the more patient one: it hears the pings of the other,
+	// so that they do not ping each other.
+	l = newLink(c.opts, c.opts.Heartbeat+c.opts.Heartbeat/8)
 	var client http.Client
 	if c.opts.Client != nil {
 		client = *c.opts.Client
@@ -102,11 +105,13 @@ func (c *Conn) open(ctx context.Context) (l *link, spoken string, err error) {
 		HTTPHeader:      c.opts.Header,
 		Subprotocols:    want,
 		CompressionMode: c.opts.compression(),
+		OnPingReceived:  l.pinged,
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	return newLink(ws, under.wire), ws.Subprotocol(), nil
+	l.ws, l.wire = ws, under.wire
+	return l, ws.Subprotocol(), nil
 }
 
 // fewRedirects is what http.Client does by itself, unless websocket.Dial has asked

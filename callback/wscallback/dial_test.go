@@ -128,7 +128,8 @@ func TestDialErrors(t *testing.T) {
 
 func TestDialNilContext(t *testing.T) {
 	url := overLoopback(t, serving(func(p *callback.Peer) { callback.Serve(p, "echo", echo, nil) }, nil), nil)
-	c, err := wscallback.Dial(nil, url, nil) //nolint:staticcheck // nil is Background
+	var none context.Context
+	c, err := wscallback.Dial(none, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +213,7 @@ func TestRedial(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		n.cut() // after five: it begins again
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		if fmt.Sprint(asked) != "[1 2 3 4 5 1]" {
 			t.Error(asked)
 		}

@@ -163,7 +163,7 @@ func TestC2_DuplicateRequests(t *testing.T) {
 // taken for it.
 func TestC10_InflatedSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const bomb = 128 << 20
+		const bomb = 64 << 20
 		o := &wscallback.Options{MaxBody: 64 << 10, Compress: true}
 		n, _ := inMemory(t, serving(func(p *callback.Peer) { callback.Serve(p, "echo", echo, nil) }, nil), o)
 		d := speaking(plain)
@@ -224,14 +224,14 @@ func TestC8_FloodOfWhoNeverReads(t *testing.T) {
 			many[i] = request(0, "echo", "12345")
 		}
 		before := heapInUse()
-		for i := range 200 {
+		for i := range 100 {
 			for k := range many {
 				binary.BigEndian.PutUint32(many[k].ID[1:], uint32(i*len(many)+k+1))
 			}
 			if err := ws.Write(t.Context(), binaryForm, framed(many...)); err != nil {
 				t.Fatal(err)
 			}
-			if i%50 == 0 {
+			if i%25 == 0 {
 				if v, err := ask(t.Context(), i).Await(t.Context()); v != i || err != nil {
 					t.Fatal(v, err)
 				}
@@ -239,7 +239,7 @@ func TestC8_FloodOfWhoNeverReads(t *testing.T) {
 		}
 		synctest.Wait()
 		if grown := heapInUse() - before; grown > 16<<20 {
-			t.Errorf("%d MiB are held for 200 000 requests whose answers nobody reads", grown>>20)
+			t.Errorf("%d MiB are held for 100 000 requests whose answers nobody reads", grown>>20)
 		}
 		time.Sleep(time.Minute)
 		if lost := seen.named("ws.disconnected"); len(lost) != 1 {

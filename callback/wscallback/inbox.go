@@ -118,7 +118,7 @@ func (c *Conn) reads(m mode) bool {
 	}
 	c.in.mode = m
 	if l := c.link; l != nil {
-		l.heard.Store(int64(c.now()))
+		l.hear()
 		c.watched(l)
 	}
 	return true
@@ -130,7 +130,7 @@ func (c *Conn) watched(l *link) {
 	if c.in.mode < pulled || c.closed {
 		return
 	}
-	c.startPulse(l, c.opts.Heartbeat)
+	c.startPulse(l, l.every)
 	if c.in.mode == pulled {
 		c.tasks.Add(1)
 		go func() {

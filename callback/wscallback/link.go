@@ -20,7 +20,11 @@ type link struct {
 	wire io.Closer     // what is under ws
 	gone chan struct{} // closed when the Conn has given it up
 
-	born    moment
+	clock clock.Clock
+	born  time.Time     // moments are since then
+	every time.Duration // how long it may be silent
+
+	up      moment       // when it became that of the Conn
 	heard   atomic.Int64 // moment when something came
 	blocked atomic.Bool  // it is not read, because the inbox is full
 	pulse   *clock.Timer
@@ -31,8 +35,22 @@ type link struct {
 	watch *clock.Timer
 }
 
-func newLink(ws *websocket.Conn, wire io.Closer) *link {
-	return &link{ws: ws, wire: wire, gone: make(chan struct{})}
+// A moment is a time since a link was made.
+type moment = time.Duration
+
+func newLink(o *Options, every time.Duration) *link {
+	return &link{gone: make(chan struct{}), clock: o.Clock, born: o.Clock.Now(), every: every}
+}
+
+func (l *link) now() moment { return l.clock.Since(l.born) }
+
+// hear notes that something came.
+func (l *link) hear() { l.heard.Store(int64(l.now())) }
+
+// pinged is told of pings of the other end, which are signs of life.
+func (l *link) pinged(context.Context, []byte) bool {
+	l.hear()
+	return true
 }
 
 // steady is for how long a connection has to last to count as one that works: the
@@ -47,9 +65,9 @@ func (l *link) cut() {
 }
 
 // end ends l, and tells the other end why if the reason is a refusal.
-func (l *link) end(clk clock.Clock, cause error) {
+func (l *link) end(cause error) {
 	if v := (*refusal)(nil); errors.As(cause, &v) {
-		timer := clk.AfterFunc(closeTimeout, l.cut)
+		timer := l.clock.AfterFunc(closeTimeout, l.cut)
 		_ = l.ws.Close(v.status, v.text)
 		timer.Stop()
 	}
@@ -95,13 +113,13 @@ func (c *Conn) startPulse(l *link, after time.Duration) {
 // beat pings the other end if it is silent, and gives the connection up if it
 // remains so.
 func (c *Conn) beat(l *link) {
-	every := c.opts.Heartbeat
+	every := l.every
 	c.mu.Lock()
 	if c.link != l || c.closed {
 		c.mu.Unlock()
 		return
 	}
-	now := c.now()
+	now := l.now()
 	silent := now - moment(l.heard.Load())
 	if silent < every || l.blocked.Load() || l.since != 0 {
 		if silent >= every {
@@ -122,7 +140,7 @@ func (c *Conn) beat(l *link) {
 	cancel(nil)
 	switch {
 	case err == nil:
-		l.heard.Store(int64(c.now()))
+		l.hear()
 	case silence && moment(l.heard.Load()) <= now && !l.blocked.Load():
 		c.lost(l, errSilent)
 		return
@@ -139,7 +157,7 @@ var errSilent = errors.New("wscallback: the other end does not answer pings")
 // begin notes that a write begins, and sees to it that somebody looks whether it
 // ends in time. The caller holds the lock.
 func (c *Conn) begin(l *link) {
-	l.since = max(c.now(), 1)
+	l.since = max(l.now(), 1)
 	l.idle = false
 	if l.watch == nil {
 		l.watch = c.opts.Clock.AfterFunc(min(c.opts.WriteTimeout, linger), func() { c.watch(l) })
@@ -159,7 +177,7 @@ func (c *Conn) watch(l *link) {
 	}
 	again := linger
 	if l.since != 0 {
-		again = min(again, c.opts.WriteTimeout-(c.now()-l.since))
+		again = min(again, c.opts.WriteTimeout-(l.now()-l.since))
 	}
 	l.watch = nil
 	switch {

@@ -49,14 +49,14 @@ func (c *Conn) readOne(l *link) error {
 			return err
 		}
 		if len(b) > 2<<10 {
-			l.heard.Store(int64(c.now())) // it is alive, however slow
+			l.hear() // it is alive, however slow
 		}
 	}
 	if cap(b) <= pooled {
 		*buf = b
 	}
 	now := c.opts.Clock.Now()
-	l.heard.Store(int64(now.Sub(c.start)))
+	l.heard.Store(int64(now.Sub(l.born)))
 	if c.text {
 		m, err := callback.ParseMessageText(b, now)
 		return c.arrived(l, m, err)

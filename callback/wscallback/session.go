@@ -116,7 +116,7 @@ func (s *session) received(c *Conn, n int) {
 // acknowledge says what came. The caller holds the lock.
 func (c *Conn) acknowledge(s *session) {
 	s.unsaid, s.unsaidLen = 0, 0
-	_ = c.gather(&callback.Message{Kind: ackKind, Seq: s.came}, c.start)
+	_ = c.gather(&callback.Message{Kind: ackKind, Seq: s.came}, time.Time{})
 }
 
 func (s *session) stop() { halt(&s.timer) }
