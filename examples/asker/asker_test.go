@@ -1,15 +1,17 @@
-package asker
+package main
 
 import (
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/antiphon-go/antiphon/examples/asker/internal/books"
 	"github.com/antiphon-go/antiphon/future"
 )
 
@@ -17,11 +19,11 @@ var errBoom = errors.New("boom")
 
 // notes is a Books that writes down how it was called.
 type notes struct {
-	Books // nil: what is not below is not called
-	mu    sync.Mutex
-	calls []string
-	err   error
-	takes time.Duration
+	books.Books // nil: what is not below is not called
+	mu          sync.Mutex
+	calls       []string
+	err         error
+	takes       time.Duration
 }
 
 func (n *notes) note(ctx context.Context, call string, args ...any) error {
@@ -48,15 +50,15 @@ func (n *notes) Lend(ctx context.Context, number int64, reader string, d time.Du
 	return time.Unix(7, 0), n.note(ctx, "Lend", number, reader, d)
 }
 
-func (n *notes) Search(ctx context.Context, words string, opts ...Option) ([]int64, error) {
-	var s Search
+func (n *notes) Search(ctx context.Context, words string, opts ...books.Option) ([]int64, error) {
+	var s books.Search
 	for _, opt := range opts {
 		opt(&s)
 	}
 	return []int64{5}, n.note(ctx, "Search", words, len(opts), s.Limit)
 }
 
-func (n *notes) Newest(ctx context.Context, opts ...Option) (int64, error) {
+func (n *notes) Newest(ctx context.Context, opts ...books.Option) (int64, error) {
 	return 9, n.note(ctx, "Newest", len(opts))
 }
 
@@ -87,9 +89,9 @@ func TestEveryShape(t *testing.T) {
 		check(t, a.Return(ctx, 2), struct{}{}, wantErr)
 		check(t, a.Sync(ctx), struct{}{}, wantErr)
 		check(t, a.Lend(ctx, 3, "who", time.Second), time.Unix(7, 0), wantErr)
-		check(t, a.Search(ctx, "w", AtMost(1), AtMost(2)), []int64{5}, wantErr)
+		check(t, a.Search(ctx, "w", books.AtMost(1), books.AtMost(2)), []int64{5}, wantErr)
 		check(t, a.Search(ctx, "w"), []int64{5}, wantErr)
-		check(t, a.Newest(ctx, AtMost(1)), 9, wantErr)
+		check(t, a.Newest(ctx, books.AtMost(1)), 9, wantErr)
 		shelf, place, err := a.Position(ctx, 4)
 		if shelf != "A" || place != 4 || err != wantErr || a.Name() != "notes" || a.Close() != wantErr {
 			t.Errorf("passed through: %s, %d, %v", shelf, place, err)
@@ -168,5 +170,46 @@ func TestInterfaceFromElsewhere(t *testing.T) {
 	check(t, a.Connect(context.Background()), nil, errBoom)
 	if a.Driver() != (opener{}) {
 		t.Error("the driver is another")
+	}
+}
+
+// What is generated has every method of what it was generated from: if not, `go
+// generate` is due.
+func TestNothingIsMissing(t *testing.T) {
+	complete(t, reflect.TypeFor[books.Books](), reflect.TypeFor[*BooksAsker]())
+	complete(t, reflect.TypeFor[books.Store[int, string]](), reflect.TypeFor[*StoreAsker[int, string]]())
+	complete(t, reflect.TypeFor[driver.Connector](), reflect.TypeFor[*ConnectorAsker]())
+}
+
+func complete(t *testing.T, from, made reflect.Type) {
+	if from.NumMethod() != made.NumMethod() {
+		t.Errorf("%v has %d methods, %v %d", from, from.NumMethod(), made, made.NumMethod())
+	}
+	for m := range from.Methods() {
+		asks, ok := made.MethodByName(m.Name)
+		if !ok {
+			t.Errorf("%v has no %s", made, m.Name)
+			continue
+		}
+		if got, want := asks.Type.NumIn()-1, m.Type.NumIn(); got != want {
+			t.Errorf("%v.%s takes %d arguments, want %d", made, m.Name, got, want)
+			continue
+		}
+		for i := range m.Type.NumIn() {
+			if got, want := asks.Type.In(i+1), m.Type.In(i); got != want {
+				t.Errorf("%v.%s takes %v, want %v", made, m.Name, got, want)
+			}
+		}
+		results := asks.Type
+		if await, ok := asks.Type.Out(0).MethodByName("Await"); ok {
+			results = await.Type
+		}
+		last := m.Type.NumOut() - 1
+		if got, want := results.Out(results.NumOut()-1), m.Type.Out(last); got != want {
+			t.Errorf("%v.%s ends with %v, want %v", made, m.Name, got, want)
+		}
+		if got, want := results.Out(0), m.Type.Out(0); last > 0 && got != want {
+			t.Errorf("%v.%s gives %v, want %v", made, m.Name, got, want)
+		}
 	}
 }

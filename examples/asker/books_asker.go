@@ -2,16 +2,17 @@
 // github.com/vektra/mockery
 // template: asker
 
-package asker
+package main
 
 import (
 	"context"
 	"time"
 
+	"github.com/antiphon-go/antiphon/examples/asker/internal/books"
 	"github.com/antiphon-go/antiphon/future"
 )
 
-// BooksAsker is Books in the future tense: its methods return at once,
+// BooksAsker is books.Books in the future tense: its methods return at once,
 // with what will be the answer.
 //
 // Methods that take no context first, or do not return an error last and one value
@@ -20,7 +21,7 @@ import (
 // Concurrency: all methods may be called by any number of goroutines, if those of
 // the client may.
 type BooksAsker struct {
-	client    Books
+	client    books.Books
 	askCount  future.Asker[booksAskerCount, int]
 	askLend   future.Asker[booksAskerLend, time.Time]
 	askNewest future.Asker[booksAskerNewest, int64]
@@ -33,7 +34,7 @@ type BooksAsker struct {
 // NewBooksAsker asks client, which must not be nil, under policy; a nil policy means
 // one plain call. Limits hold for each method by itself. Several attempts repeat
 // whatever is asked, also what is not safe to repeat: make a second asker for that.
-func NewBooksAsker(client Books, policy *future.Policy) *BooksAsker {
+func NewBooksAsker(client books.Books, policy *future.Policy) *BooksAsker {
 	asker := &BooksAsker{client: client}
 	asker.askCount = future.Lift(asker.callCount, policy)
 	asker.askLend = future.Lift(asker.callLend, policy)
@@ -74,7 +75,7 @@ func (asker *BooksAsker) Name() string {
 }
 
 // Newest asks the client for Newest.
-func (asker *BooksAsker) Newest(context1 context.Context, options ...Option) *future.Future[int64] {
+func (asker *BooksAsker) Newest(context1 context.Context, options ...books.Option) *future.Future[int64] {
 	return asker.askNewest(context1, booksAskerNewest{options})
 }
 
@@ -97,7 +98,7 @@ func (asker *BooksAsker) callReturn(ctx context.Context, q int64) (struct{}, err
 }
 
 // Search asks the client for Search.
-func (asker *BooksAsker) Search(ctx context.Context, words string, opts ...Option) *future.Future[[]int64] {
+func (asker *BooksAsker) Search(ctx context.Context, words string, opts ...books.Option) *future.Future[[]int64] {
 	return asker.askSearch(ctx, booksAskerSearch{words, opts})
 }
 
@@ -131,25 +132,25 @@ type booksAskerLend struct {
 
 // booksAskerNewest is what Newest is asked for.
 type booksAskerNewest struct {
-	options []Option
+	options []books.Option
 }
 
 // booksAskerSearch is what Search is asked for.
 type booksAskerSearch struct {
 	words string
-	opts  []Option
+	opts  []books.Option
 }
 
 // booksAskerSync is what Sync is asked for.
 type booksAskerSync struct{}
 
-// StoreAsker is Store in the future tense: its methods return at once,
+// StoreAsker is books.Store in the future tense: its methods return at once,
 // with what will be the answer.
 //
 // Concurrency: all methods may be called by any number of goroutines, if those of
 // the client may.
 type StoreAsker[K comparable, V any] struct {
-	client Store[K, V]
+	client books.Store[K, V]
 	askGet future.Asker[K, V]
 	askPut future.Asker[storeAskerPut[K, V], struct{}]
 }
@@ -157,7 +158,7 @@ type StoreAsker[K comparable, V any] struct {
 // NewStoreAsker asks client, which must not be nil, under policy; a nil policy means
 // one plain call. Limits hold for each method by itself. Several attempts repeat
 // whatever is asked, also what is not safe to repeat: make a second asker for that.
-func NewStoreAsker[K comparable, V any](client Store[K, V], policy *future.Policy) *StoreAsker[K, V] {
+func NewStoreAsker[K comparable, V any](client books.Store[K, V], policy *future.Policy) *StoreAsker[K, V] {
 	asker := &StoreAsker[K, V]{client: client}
 	asker.askGet = future.Lift(client.Get, policy)
 	asker.askPut = future.Lift(asker.callPut, policy)

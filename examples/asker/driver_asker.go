@@ -2,7 +2,7 @@
 // github.com/vektra/mockery
 // template: asker
 
-package asker
+package main
 
 import (
 	"context"

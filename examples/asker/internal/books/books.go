@@ -1,4 +1,5 @@
-package asker
+// Package books stands for a library that you have, or that others have made.
+package books
 
 import (
 	"context"
