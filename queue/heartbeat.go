@@ -62,7 +62,7 @@ func (w *worker) ring() {
 			cause = ErrExpired
 		}
 		w.core.observe(antiphon.Event{Name: "queue.timeout", ID: t.job.ID, Attempt: t.job.Attempt, Err: cause})
-		t.work.Cancel(cause)
+		t.Cancel(cause)
 	}
 	for _, t := range stuck {
 		w.core.observe(antiphon.Event{Name: "queue.stuck", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrStuck})
@@ -130,16 +130,16 @@ func (w *worker) extended(t *task, x *driver.Extension, now moment, err error) (
 			t.progress = x.Progress
 		}
 	}
-	work := t.work
+	begun := t.begun
 	w.mu.Unlock()
 	switch {
 	case lost:
 		w.core.observe(antiphon.Event{Name: "queue.lease_lost", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
-		if work != nil {
-			work.Cancel(ErrLeaseLost)
+		if begun {
+			t.Cancel(ErrLeaseLost)
 		}
-	case wished && work != nil:
-		work.Cancel(ErrCanceled)
+	case wished && begun:
+		t.Cancel(ErrCanceled)
 	case again:
 		w.core.observe(antiphon.Event{Name: "queue.extend_failed", ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
 	}
@@ -213,16 +213,14 @@ func (w *worker) wish(id string) {
 	for _, t := range w.tasks {
 		if t.job.ID == id && !t.wished {
 			t.wished = true
-			found = t
+			if t.begun {
+				found = t
+			}
 		}
 	}
-	var ctx interface{ Cancel(error) }
-	if found != nil && found.work != nil {
-		ctx = found.work
-	}
 	w.mu.Unlock()
-	if ctx != nil {
-		ctx.Cancel(ErrCanceled)
+	if found != nil {
+		found.Cancel(ErrCanceled)
 	}
 }
 
@@ -269,13 +267,13 @@ func (w *worker) drain() error {
 		w.hard = true
 		var running []*task
 		for _, t := range w.tasks {
-			if t.work != nil {
+			if t.begun {
 				running = append(running, t)
 			}
 		}
 		w.mu.Unlock()
 		for _, t := range running {
-			t.work.Cancel(ErrDraining)
+			t.Cancel(ErrDraining)
 		}
 		if !w.idleWithin(w.core.opts.Lease) {
 			w.mu.Lock()

@@ -69,18 +69,31 @@ func (s *store) put(r *driver.PutRequest) (placed []driver.Placed, room chan str
 		}
 	}
 	for i := range min(r.Claim, len(r.Jobs)) {
-		if placed == nil {
+		rec := s.jobs[r.Jobs[i].ID]
+		if rec == nil || s.paused || s.first() != rec {
+			break
+		}
+		c := &claim{leased: s.lease(rec, now, r.Lease)}
+		switch {
+		case placed == nil && len(r.Jobs) == 1:
+			placed = c.placed[:]
+		case placed == nil:
 			placed = make([]driver.Placed, len(r.Jobs))
-			for i := range r.Jobs {
-				placed[i].ID = r.Jobs[i].ID
+		}
+		for j := range r.Jobs {
+			if placed[j].ID == "" {
+				placed[j].ID = r.Jobs[j].ID
 			}
 		}
-		if rec := s.jobs[r.Jobs[i].ID]; rec != nil && !s.paused && s.first() == rec {
-			l := s.lease(rec, now, r.Lease)
-			placed[i].Leased = &l
-		}
+		placed[i].Leased = &c.leased
 	}
 	return placed, nil, nil
+}
+
+// A claim is what is returned for a job that is leased as it is put.
+type claim struct {
+	placed [1]driver.Placed
+	leased driver.Leased
 }
 
 // duplicates finds the jobs that are there already. It returns nil if there are none,

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -49,6 +50,7 @@ type record struct {
 	priority int32
 	attempt  int32
 	phase    phase
+	final    final
 	cancel   bool
 	settled  bool // the lease of fence was ended by its holder
 }
@@ -61,11 +63,19 @@ type recordMore struct {
 	percent            float64
 	message            string
 	data               []byte
-	state              antiphon.State // how it ended
 	result             []byte
 	contentType        string
 	err                *antiphon.Error
 }
+
+// A final is how a record ended, in a byte.
+type final uint8
+
+var finals = [...]antiphon.State{
+	antiphon.StateFailed, antiphon.StateSucceeded, antiphon.StateCanceled, antiphon.StateExpired,
+}
+
+func finalOf(s antiphon.State) final { return final(max(slices.Index(finals[:], s), 0)) }
 
 // extra is r.more to be written to.
 func (r *record) extra() *recordMore {
@@ -82,7 +92,7 @@ func (r *record) state() antiphon.State {
 	case leased:
 		return antiphon.StateRunning
 	case kept, dead:
-		return r.more.state
+		return finals[r.final]
 	}
 	return antiphon.StateQueued
 }

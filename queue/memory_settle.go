@@ -141,15 +141,10 @@ func (s *store) end(r *record, now moment, how ending) {
 	default:
 		s.counts.Failed++
 	}
-	m := r.extra()
-	m.state, m.result, m.contentType, m.err = how.state, how.result, how.contentType, how.err
-	m.checkpoint = nil
+	r.final = finalOf(how.state)
 	r.expires = alarm.After(now, r.keep)
-	if m.unique != "" {
+	if m := r.more; m != nil && m.unique != "" {
 		r.expires = max(r.expires, m.uniqueUntil)
-	}
-	if !how.bury && m.key == "" {
-		r.payload = nil
 	}
 	to, limit := &s.kept, s.opts.MaxKept
 	r.phase = kept
@@ -161,6 +156,13 @@ func (s *store) end(r *record, now moment, how ending) {
 	if r.expires <= now {
 		s.drop(r)
 		return
+	}
+	if r.more != nil || how.result != nil || how.err != nil {
+		m := r.extra()
+		m.result, m.contentType, m.err, m.checkpoint = how.result, how.contentType, how.err, nil
+	}
+	if !how.bury && (r.more == nil || r.more.key == "") {
+		r.payload = nil
 	}
 	to.push(r)
 	if to.n > limit {
@@ -187,6 +189,9 @@ func (s *store) forget(r *record) {
 	s.drop(r)
 }
 
+// maxSpare is how many records are kept to be used again.
+const maxSpare = 1024
+
 // drop frees r, which is nowhere.
 func (s *store) drop(r *record) {
 	delete(s.jobs, r.id)
@@ -197,7 +202,7 @@ func (s *store) drop(r *record) {
 		s.freeUnique(r)
 	}
 	*r = record{}
-	if s.spare.n < 1024 {
+	if s.spare.n < maxSpare {
 		s.spare.push(r)
 	}
 }

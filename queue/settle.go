@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"context"
 	"errors"
 	"sync"
 
@@ -17,8 +16,10 @@ type settler struct {
 	w       *worker
 	mu      sync.Mutex
 	sending bool
-	next    []*settled
-	room    chan struct{} // closed when next is empty; nil if nobody waits
+	first   *task // of those to be sent next, linked by next
+	last    *task
+	n       int
+	room    chan struct{} // closed when there is room; nil if nobody waits
 }
 
 // maxUnsettled is how many settlements wait before who settles waits too.
@@ -27,19 +28,14 @@ const maxUnsettled = 1024
 // maxSettle is how many are sent in one call.
 const maxSettle = 256
 
-type settled struct {
-	task *task
-	what driver.Settlement
-}
-
 // settle ends the lease of t, and returns before or after that is done.
 func (s *settler) settle(t *task, what driver.Settlement) {
 	what.Lease = t.job.Lease
-	x := &settled{t, what}
+	t.settling[0] = what
 	s.mu.Lock()
 	for s.sending {
-		if len(s.next) < maxUnsettled {
-			s.next = append(s.next, x)
+		if s.n < maxUnsettled {
+			s.push(t)
 			s.mu.Unlock()
 			return
 		}
@@ -53,42 +49,81 @@ func (s *settler) settle(t *task, what driver.Settlement) {
 	}
 	s.sending = true
 	s.mu.Unlock()
-	if again := s.send([]*settled{x}); len(again) > 0 || s.more() {
+	again := s.sendOne(t)
+	if again || s.more() {
+		var left []*task
+		if again {
+			left = []*task{t}
+		}
 		s.w.goroutines.Add(1)
-		go s.drain(again)
+		go s.drain(left)
 	}
+}
+
+// push appends t. The caller holds the lock.
+func (s *settler) push(t *task) {
+	if s.last != nil {
+		s.last.next = t
+	} else {
+		s.first = t
+	}
+	s.last = t
+	s.n++
 }
 
 // more reports whether there is more to send, and else that nobody sends.
 func (s *settler) more() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.next) == 0 {
-		s.sending = false
-	}
+	s.sending = s.n > 0
 	return s.sending
 }
 
-// drain sends what there is, and again what failed, until nothing is left.
-func (s *settler) drain(again []*settled) {
-	defer s.w.goroutines.Done()
-	for failures := 0; ; {
-		s.mu.Lock()
-		n := min(len(s.next), max(maxSettle-len(again), 0))
-		batch := append(again, s.next[:n]...)
-		if s.next = s.next[n:]; len(s.next) == 0 {
-			s.next = nil
-			if s.room != nil {
-				close(s.room)
-				s.room = nil
-			}
+// take appends to batch what is to be sent next, or notes that nobody sends.
+func (s *settler) take(batch []*task) []*task {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.first != nil && len(batch) < maxSettle {
+		t := s.first
+		s.first, t.next = t.next, nil
+		s.n--
+		batch = append(batch, t)
+	}
+	if s.first == nil {
+		s.last = nil
+		if s.room != nil {
+			close(s.room)
+			s.room = nil
 		}
-		s.sending = len(batch) > 0
-		s.mu.Unlock()
+	}
+	s.sending = len(batch) > 0
+	return batch
+}
+
+// drain sends what there is, and again what failed, until nothing is left.
+func (s *settler) drain(again []*task) {
+	defer s.w.goroutines.Done()
+	var all []driver.Settlement
+	for failures := 0; ; {
+		batch := s.take(again)
 		if len(batch) == 0 {
 			return
 		}
-		if again = s.send(batch); len(again) == 0 {
+		all = all[:0]
+		for _, t := range batch {
+			all = append(all, t.settling[0])
+		}
+		again = again[:0]
+		errs := s.call(all)
+		for i, t := range batch { // batch and again share memory: what is kept moves forward
+			if errs != nil && s.settled(t, errs[i]) {
+				again = append(again, t)
+			} else if errs == nil {
+				s.settled(t, nil)
+			}
+		}
+		clear(all)
+		if len(again) == 0 {
 			failures = 0
 			continue
 		}
@@ -98,45 +133,48 @@ func (s *settler) drain(again []*settled) {
 	}
 }
 
-// send makes one call, and returns what is to be sent again: as long as the lease
-// lasts.
-func (s *settler) send(batch []*settled) (again []*settled) {
+// sendOne sends t alone, and reports whether it is to be sent again.
+func (s *settler) sendOne(t *task) (again bool) {
+	var err error
+	if errs := s.call(t.settling[:]); errs != nil {
+		err = errs[0]
+	}
+	return s.settled(t, err)
+}
+
+func (s *settler) call(all []driver.Settlement) []error {
+	return s.w.core.backend.Settle(s.w.base, s.w.core.name, all)
+}
+
+// settled deals with how the settlement of t went, and reports whether it is to be
+// sent again: as long as the lease lasts.
+func (s *settler) settled(t *task, err error) (again bool) {
 	w, c := s.w, s.w.core
-	var one [1]driver.Settlement
-	all := one[:0]
-	for _, x := range batch {
-		all = append(all, x.what)
+	event := "queue.unsettled"
+	switch {
+	case err == nil:
+		w.drop(t)
+		s.tell(t)
+		return false
+	case errors.Is(err, ErrLeaseLost):
+		event = "queue.late"
+	case w.over(t) || errors.Is(err, ErrClosed):
+	case errors.Is(err, antiphon.ErrTooLarge) && t.settling[0].Result != nil:
+		t.settling[0] = driver.Settlement{Lease: t.job.Lease, Outcome: driver.Bury, State: antiphon.StateFailed, Err: asDead(err)}
+		return true
+	default:
+		event, again = "queue.settle_failed", true
 	}
-	errs := c.backend.Settle(context.WithoutCancel(w.base), c.name, all)
-	for i, x := range batch {
-		var err error
-		if errs != nil {
-			err = errs[i]
-		}
-		switch {
-		case err == nil:
-			w.drop(x.task)
-			s.tell(x)
-		case errors.Is(err, ErrLeaseLost):
-			w.drop(x.task)
-			c.observe(antiphon.Event{Name: "queue.late", ID: x.what.ID, Attempt: x.task.job.Attempt, Err: err})
-		case w.over(x.task) || errors.Is(err, ErrClosed):
-			w.drop(x.task)
-			c.observe(antiphon.Event{Name: "queue.unsettled", ID: x.what.ID, Attempt: x.task.job.Attempt, Err: err})
-		case errors.Is(err, antiphon.ErrTooLarge) && x.what.Result != nil:
-			x.what = driver.Settlement{Lease: x.what.Lease, Outcome: driver.Bury, State: antiphon.StateFailed, Err: asDead(err)}
-			again = append(again, x)
-		default:
-			c.observe(antiphon.Event{Name: "queue.settle_failed", ID: x.what.ID, Attempt: x.task.job.Attempt, Err: err})
-			again = append(again, x)
-		}
+	if !again {
+		w.drop(t)
 	}
+	c.observe(antiphon.Event{Name: event, ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
 	return again
 }
 
 // tell lets those in this process know who wait for the job.
-func (s *settler) tell(x *settled) {
-	if x.what.Outcome == driver.Done || x.what.Outcome == driver.Bury {
-		s.w.core.follow.ended(x.what.ID, outcome{x.what.State, x.what.Result, x.what.Err, x.task.job.Attempt})
+func (s *settler) tell(t *task) {
+	if x := &t.settling[0]; x.Outcome == driver.Done || x.Outcome == driver.Bury {
+		s.w.core.follow.ended(x.ID, outcome{x.State, x.Result, x.Err, t.job.Attempt})
 	}
 }

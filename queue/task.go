@@ -14,15 +14,16 @@ import (
 
 // A task is a leased job in a worker: it waits there for a slot, runs, and is settled.
 type task struct {
-	w    *worker
-	job  driver.Leased
-	work *lifetime.Context // nil until it runs
+	lifetime.Context // of the work, once it has begun
+	w                *worker
+	job              driver.Leased
 
 	// What follows is guarded by the worker's lock.
 	at      int    // place in worker.tasks
 	until   moment // when the lease is over unless it is extended
 	timeUp  moment // when its time is up, or never
 	grace   moment // when it is stuck, or never
+	begun   bool
 	running bool
 	lost    bool // the lease is over
 	stuck   bool
@@ -30,6 +31,17 @@ type task struct {
 
 	progress *antiphon.Progress // to be sent, or nil
 	told     moment             // when progress was sent last
+
+	next     *task // in the settler
+	settling [1]driver.Settlement
+}
+
+// Value is that of the work's context, and t for Checkpoint and Restore.
+func (t *task) Value(key any) any {
+	if key == (taskKey{}) {
+		return t
+	}
+	return t.Context.Value(key)
 }
 
 // run does the job, on the goroutine of a slot.
@@ -65,9 +77,9 @@ func (t *task) begin() (context.Context, error) {
 	if limit > 0 {
 		at = w.alarm.Time(alarm.After(now, limit))
 	}
-	ctx := lifetime.New(w.base, at, cause)
+	t.Begin(w.base, at, cause)
 	w.mu.Lock()
-	t.work, t.running = ctx, true
+	t.begun, t.running = true, true
 	t.timeUp, t.grace = never, never
 	if limit > 0 {
 		t.timeUp = alarm.After(now, limit)
@@ -87,11 +99,11 @@ func (t *task) begin() (context.Context, error) {
 		why = ErrLost
 	}
 	if why != nil {
-		ctx.Cancel(why)
+		t.Cancel(why)
 		return nil, why
 	}
 	w.alarm.Set(next)
-	return antiphon.WithProgress(antiphon.WithInfo(withTask(ctx, t), antiphon.Info{
+	return antiphon.WithProgress(antiphon.WithInfo(t, antiphon.Info{
 		ID:      t.job.ID,
 		Kind:    c.name,
 		Attempt: t.job.Attempt,
@@ -124,21 +136,6 @@ func (t *task) report(p antiphon.Progress) {
 }
 
 type taskKey struct{}
-
-// taskContext carries a task to Checkpoint and Restore.
-type taskContext struct {
-	context.Context
-	task *task
-}
-
-func withTask(ctx context.Context, t *task) context.Context { return &taskContext{ctx, t} }
-
-func (c *taskContext) Value(key any) any {
-	if key == (taskKey{}) {
-		return c.task
-	}
-	return c.Context.Value(key)
-}
 
 func taskOf(ctx context.Context) *task {
 	t, _ := ctx.Value(taskKey{}).(*task)

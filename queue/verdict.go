@@ -57,10 +57,10 @@ func Discard(err error) error {
 func (w *worker) finished(t *task, result []byte, err error) {
 	w.mu.Lock()
 	t.running = false
-	lost, work := t.lost, t.work
+	lost := t.lost
 	w.mu.Unlock()
-	cause := context.Cause(work)
-	work.Cancel(nil)
+	cause := context.Cause(t)
+	t.Cancel(nil)
 	if lost {
 		w.core.observe(antiphon.Event{Name: "queue.late", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
 		w.drop(t)
@@ -71,11 +71,16 @@ func (w *worker) finished(t *task, result []byte, err error) {
 
 // decide says what becomes of a job; cause is why its context ended, or nil.
 func (w *worker) decide(t *task, result []byte, err, cause error) driver.Settlement {
+	if err == nil {
+		return driver.Settlement{State: antiphon.StateSucceeded, Result: result, ContentType: contentType(w.core.opts.Codec)}
+	}
+	return w.decideFailed(t, err, cause)
+}
+
+func (w *worker) decideFailed(t *task, err, cause error) driver.Settlement {
 	c := w.core
 	var v *verdict
 	switch {
-	case err == nil:
-		return driver.Settlement{State: antiphon.StateSucceeded, Result: result, ContentType: contentType(c.opts.Codec)}
 	case cause == ErrCanceled:
 		return driver.Settlement{State: antiphon.StateCanceled, Err: canceled(err)}
 	case cause == ErrDraining && interrupted(err):

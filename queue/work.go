@@ -65,7 +65,7 @@ func (q *Queue[Q, R]) Work(ctx context.Context, f future.Func[Q, R], o *WorkOpti
 		return misuse("nil_func", "Work needs a function")
 	}
 	c := q.core
-	w := &worker{core: c, base: background(ctx), work: func(ctx context.Context, t *task) ([]byte, error) {
+	w := &worker{core: c, base: context.WithoutCancel(background(ctx)), work: func(ctx context.Context, t *task) ([]byte, error) {
 		v, err := unmarshal[Q](c, t.job.Payload)
 		if err != nil {
 			return nil, Bury(err)
@@ -263,21 +263,22 @@ var storeBackoff = antiphon.EqualJitter(antiphon.Geometric(20*time.Millisecond, 
 
 // enter makes tasks of what was leased since a moment.
 func (w *worker) enter(leased []driver.Leased, since moment) []*task {
-	c := w.core
-	tasks := make([]*task, 0, len(leased))
-	until := alarm.After(since, c.opts.Lease)
+	tasks := make([]*task, len(leased))
 	for i := range leased {
-		t := &task{w: w, job: leased[i], until: until, timeUp: never, grace: never, told: -int64(reportEvery)}
-		tasks = append(tasks, t)
+		tasks[i] = w.enterOne(&leased[i], since)
 	}
-	w.mu.Lock()
-	for _, t := range tasks {
-		t.at = len(w.tasks)
-		w.tasks = append(w.tasks, t)
-	}
-	w.mu.Unlock()
-	w.alarm.Set(since + int64(c.opts.Lease)/3)
 	return tasks
+}
+
+func (w *worker) enterOne(leased *driver.Leased, since moment) *task {
+	lease := w.core.opts.Lease
+	t := &task{w: w, job: *leased, until: alarm.After(since, lease), timeUp: never, grace: never, told: -int64(reportEvery)}
+	w.mu.Lock()
+	t.at = len(w.tasks)
+	w.tasks = append(w.tasks, t)
+	w.mu.Unlock()
+	w.alarm.Set(alarm.After(since, lease/3))
+	return t
 }
 
 // hand gives tasks to slots, and what is left to those that become free. If mine, it
@@ -298,10 +299,7 @@ func (w *worker) hand(tasks []*task, mine bool) (own *task) {
 			continue
 		}
 		w.goroutines.Add(1)
-		go func() {
-			defer w.goroutines.Done()
-			w.slot(t)
-		}()
+		go w.slotted(t)
 	}
 	if own != nil {
 		w.leader = false
@@ -334,27 +332,34 @@ func (w *worker) share(t *task) string { return t.job.Header[w.opts.FairBy] }
 
 // slot does t and what comes after it, until there is nothing left to do here.
 func (w *worker) slot(t *task) {
-	exited := true
+	for t != nil {
+		t = w.do(t)
+	}
+}
+
+// do does t and returns what its slot does next.
+func (w *worker) do(t *task) (next *task) {
+	returned := false
 	defer func() {
-		if exited { // the work called runtime.Goexit
-			if t = w.after(t); t != nil {
-				w.goroutines.Add(1)
-				go func() {
-					defer w.goroutines.Done()
-					w.slot(t)
-				}()
-			}
+		next = w.after(t)
+		if !returned && next != nil { // the work called runtime.Goexit
+			w.goroutines.Add(1)
+			go w.slotted(next)
 		}
 	}()
-	for t != nil {
-		if t.job.Kind != w.core.opts.Kind {
-			w.foreign(t)
-		} else {
-			t.run()
-		}
-		t = w.after(t)
+	if t.job.Kind != w.core.opts.Kind {
+		w.foreign(t)
+	} else {
+		t.run()
 	}
-	exited = false
+	returned = true
+	return nil
+}
+
+// slotted is slot on a goroutine that has been counted.
+func (w *worker) slotted(t *task) {
+	defer w.goroutines.Done()
+	w.slot(t)
 }
 
 // after returns what the slot of t does next.
@@ -416,16 +421,13 @@ func (w *worker) claimed(since moment, placed []driver.Placed) {
 		if p.Leased == nil {
 			continue
 		}
-		t := w.enter([]driver.Leased{*p.Leased}, since)[0]
+		t := w.enterOne(p.Leased, since)
 		if w.fair != nil {
 			w.mu.Lock()
 			w.fair[w.share(t)]++
 			w.mu.Unlock()
 		}
-		go func() {
-			defer w.goroutines.Done()
-			w.slot(t)
-		}()
+		go w.slotted(t)
 		return
 	}
 	w.rate.giveBack(1)
@@ -435,10 +437,7 @@ func (w *worker) claimed(since moment, placed []driver.Placed) {
 	if t := w.next(); t != nil {
 		w.free--
 		w.mu.Unlock()
-		go func() {
-			defer w.goroutines.Done()
-			w.slot(t)
-		}()
+		go w.slotted(t)
 		return
 	}
 	w.lead()

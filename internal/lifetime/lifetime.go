@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Context ends when it is cancelled. Its deadline is what it says; whoever made it
+// A Context ends when it is cancelled, and is often a part of what it is the context of. Its deadline is what it says; whoever made it
 // sees to it, and cancels it with the cause TimeUp then: its Err, and that of every
 // context derived from it, is context.DeadlineExceeded in that case.
 //
@@ -25,12 +25,12 @@ type Context struct {
 	closed bool
 }
 
-// New returns a context with the values of base, and not its end. A zero at is no
-// deadline.
-func New(base context.Context, at time.Time, timeUp error) *Context {
-	c := &Context{at: at, timeUp: timeUp}
-	c.inner, c.cancel = context.WithCancelCause(context.WithoutCancel(base))
-	return c
+// Begin makes c a context with the values of base, which must be one that does not end
+// (see context.WithoutCancel). A zero at is no deadline. It is called once, before
+// anything else.
+func (c *Context) Begin(base context.Context, at time.Time, timeUp error) {
+	c.at, c.timeUp = at, timeUp
+	c.inner, c.cancel = context.WithCancelCause(base)
 }
 
 // Cancel ends the context because of cause; nil is context.Canceled. Only the first

@@ -23,7 +23,8 @@ func TestDerivedContextsAgree(t *testing.T) {
 				type key struct{}
 				base, end := context.WithCancel(context.WithValue(t.Context(), key{}, "v"))
 				at := time.Now().Add(time.Hour)
-				c := lifetime.New(base, at, errTimeUp)
+				c := new(lifetime.Context)
+				c.Begin(context.WithoutCancel(base), at, errTimeUp)
 				child, cancel := context.WithCancel(c)
 				defer cancel()
 				timed, cancel := context.WithTimeout(child, 2*time.Hour)
@@ -53,7 +54,8 @@ func TestDerivedContextsAgree(t *testing.T) {
 }
 
 func TestNoDeadline(t *testing.T) {
-	c := lifetime.New(t.Context(), time.Time{}, nil)
+	c := new(lifetime.Context)
+	c.Begin(context.Background(), time.Time{}, nil)
 	if _, ok := c.Deadline(); ok {
 		t.Error("it has a deadline")
 	}

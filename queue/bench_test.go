@@ -1,0 +1,171 @@
+package queue_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/antiphon-go/antiphon/internal/ident"
+	"github.com/antiphon-go/antiphon/queue"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// What a hand-over costs: a job that is put, taken and settled, beside a value that
+// passes a buffered channel. One goroutine puts, another takes and settles.
+func BenchmarkHandOver(b *testing.B) {
+	b.Run("raw", func(b *testing.B) {
+		c := make(chan []byte, 1024)
+		done := make(chan struct{})
+		b.ReportAllocs()
+		go func() {
+			for range c {
+			}
+			close(done)
+		}()
+		for b.Loop() {
+			c <- nil
+		}
+		close(c)
+		<-done
+	})
+	for _, batch := range []int{1, 16} {
+		b.Run(fmt.Sprintf("memory/batch=%d", batch), func(b *testing.B) {
+			m := queue.Memory(&queue.MemoryOptions{MaxKept: 1024})
+			defer m.Close()
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan struct{})
+			var taken atomic.Int64
+			go func() {
+				defer close(done)
+				var in []driver.Leased
+				var out []driver.Settlement
+				for {
+					var err error
+					in, err = m.Take(ctx, in[:0], driver.TakeRequest{Queue: "q", Max: batch, Lease: time.Minute})
+					if err != nil {
+						return
+					}
+					out = out[:0]
+					for i := range in {
+						out = append(out, driver.Settlement{Lease: in[i].Lease, State: "succeeded"})
+					}
+					if errs := m.Settle(ctx, "q", out); errs != nil {
+						b.Error(errs)
+					}
+					taken.Add(int64(len(in)))
+				}
+			}()
+			ids := make([]string, 4096)
+			var source ident.Source
+			for i := range ids {
+				ids[i] = source.Next()
+			}
+			jobs := make([]driver.Envelope, batch)
+			n := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				if n%batch == batch-1 {
+					for i := range jobs {
+						jobs[i] = driver.Envelope{ID: ids[(n+i)%len(ids)], Payload: nil, Keep: 0, TTL: time.Hour}
+					}
+					for {
+						placed, err := m.Put(ctx, driver.PutRequest{Queue: "q", Jobs: jobs, Capacity: 1024, Overflow: driver.Block})
+						if err != nil {
+							b.Fatal(err)
+						}
+						if placed == nil {
+							break
+						}
+						runtime.Gosched() // the ids are still in use
+					}
+				}
+				n++
+			}
+			b.StopTimer()
+			cancel()
+			<-done
+		})
+	}
+}
+
+// From Submit to the answer, through a worker.
+func BenchmarkSubmitAwait(b *testing.B) {
+	ctx := context.Background()
+	for _, flight := range []int{1, 64} {
+		b.Run(fmt.Sprintf("inflight=%d", flight), func(b *testing.B) {
+			m := queue.Memory(&queue.MemoryOptions{MaxKept: 1024})
+			q, err := queue.New[int, int]("bench", m, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			stop, cancel := context.WithCancel(ctx)
+			ended := make(chan error, 1)
+			go func() {
+				ended <- q.Work(stop, func(_ context.Context, n int) (int, error) { return n, nil }, &queue.WorkOptions{Concurrency: 64})
+			}()
+			var left atomic.Int64
+			left.Store(int64(b.N))
+			b.ReportAllocs()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for range flight {
+				wg.Go(func() {
+					for left.Add(-1) >= 0 {
+						j, err := q.Submit(ctx, 7, nil)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						if v, err := j.Await(ctx); v != 7 || err != nil {
+							b.Error(v, err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.StopTimer()
+			cancel()
+			<-ended
+			_ = q.Close()
+			_ = m.Close()
+		})
+	}
+}
+
+// A million jobs that wait: what each weighs beyond its payload.
+func BenchmarkMillionWaiting(b *testing.B) {
+	const n = 1_000_000
+	for b.Loop() {
+		m := queue.Memory(nil)
+		q, err := queue.New[struct{}, struct{}]("bench", m, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		before := heap()
+		o := &queue.SubmitOptions{Delay: time.Hour}
+		start := time.Now()
+		jobs := make([]*queue.Job[struct{}], n)
+		for i := range jobs {
+			if jobs[i], err = q.Submit(context.Background(), struct{}{}, o); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(start).Nanoseconds())/n, "ns/submit")
+		b.ReportMetric(float64(heap()-before)/n-8, "B/job")
+		_ = q.Close()
+		_ = m.Close()
+		runtime.KeepAlive(jobs)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
