@@ -242,7 +242,7 @@ func (w *worker) drop(t *task) {
 // isIdle reports whether nothing is leased, nor will be, and tells who waits for that.
 // The caller holds the lock.
 func (w *worker) isIdle() bool {
-	if len(w.tasks) > 0 || w.leader {
+	if len(w.tasks) > 0 || w.leader || w.reserved > 0 {
 		return false
 	}
 	if w.idle != nil {
@@ -255,6 +255,7 @@ func (w *worker) isIdle() bool {
 // drain ends a worker that takes no more.
 func (w *worker) drain() error {
 	defer w.alarm.Stop()
+	w.dismiss()
 	w.mu.Lock()
 	back := w.waiting
 	w.waiting = nil

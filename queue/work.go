@@ -105,18 +105,20 @@ type worker struct {
 	goroutines sync.WaitGroup
 	settler    settler
 
-	mu      sync.Mutex
-	free    int  // slots
-	leader  bool // somebody takes
-	hard    bool // contexts end: Drain is over
-	urgent  bool // the next ring is a heartbeat
-	waiting []*task
-	tasks   []*task // all that are leased
-	running int
-	fair    map[string]int // of the values of FairBy, how many are under way
-	idle    chan struct{}  // closed when nothing is leased any more; nil if nobody waits
-	fatal   error
-	left    int // slots whose work was left behind
+	mu       sync.Mutex
+	free     int  // slots
+	leader   bool // somebody takes
+	hard     bool // contexts end: Drain is over
+	urgent   bool // the next ring is a heartbeat
+	waiting  []*task
+	tasks    []*task // all that are leased
+	running  int
+	reserved int            // slots that wait for what Put says
+	idlers   []chan *task   // goroutines that have nothing to do
+	fair     map[string]int // of the values of FairBy, how many are under way
+	idle     chan struct{}  // closed when nothing is leased any more; nil if nobody waits
+	fatal    error
+	left     int // slots whose work was left behind
 }
 
 func (w *worker) configure() error {
@@ -184,13 +186,11 @@ func (w *worker) lead() {
 		return
 	}
 	w.leader = true
-	w.goroutines.Add(1)
-	go w.take()
+	w.start(nil)
 }
 
 // take takes jobs until it has one to do itself, or there is no slot.
 func (w *worker) take() {
-	defer w.goroutines.Done()
 	var buf []driver.Leased
 	for failures := 0; ; {
 		w.mu.Lock()
@@ -298,8 +298,7 @@ func (w *worker) hand(tasks []*task, mine bool) (own *task) {
 			own = t
 			continue
 		}
-		w.goroutines.Add(1)
-		go w.slotted(t)
+		w.start(t)
 	}
 	if own != nil {
 		w.leader = false
@@ -343,8 +342,9 @@ func (w *worker) do(t *task) (next *task) {
 	defer func() {
 		next = w.after(t)
 		if !returned && next != nil { // the work called runtime.Goexit
-			w.goroutines.Add(1)
-			go w.slotted(next)
+			w.mu.Lock()
+			w.start(next)
+			w.mu.Unlock()
 		}
 	}()
 	if t.job.Kind != w.core.opts.Kind {
@@ -354,12 +354,6 @@ func (w *worker) do(t *task) (next *task) {
 	}
 	returned = true
 	return nil
-}
-
-// slotted is slot on a goroutine that has been counted.
-func (w *worker) slotted(t *task) {
-	defer w.goroutines.Done()
-	w.slot(t)
 }
 
 // after returns what the slot of t does next.
@@ -411,36 +405,36 @@ func (w *worker) reserve() bool {
 	}
 	w.free--
 	w.running++
-	w.goroutines.Add(1)
+	w.reserved++
 	return true
 }
 
 // claimed does the job that was leased as it was put, or gives the slot back.
 func (w *worker) claimed(since moment, placed []driver.Placed) {
+	var t *task
 	for _, p := range placed {
-		if p.Leased == nil {
-			continue
+		if p.Leased != nil {
+			t = w.enterOne(p.Leased, since)
+			break
 		}
-		t := w.enterOne(p.Leased, since)
-		if w.fair != nil {
-			w.mu.Lock()
-			w.fair[w.share(t)]++
-			w.mu.Unlock()
-		}
-		go w.slotted(t)
-		return
 	}
-	w.rate.giveBack(1)
+	if t == nil {
+		w.rate.giveBack(1)
+	}
 	w.mu.Lock()
-	w.running--
-	w.free++
-	if t := w.next(); t != nil {
-		w.free--
-		w.mu.Unlock()
-		go w.slotted(t)
-		return
+	defer w.mu.Unlock()
+	w.reserved--
+	switch {
+	case t == nil:
+		w.running--
+		if t = w.next(); t == nil {
+			w.free++
+			w.lead()
+			w.isIdle()
+			return
+		}
+	case w.fair != nil:
+		w.fair[w.share(t)]++
 	}
-	w.lead()
-	w.mu.Unlock()
-	w.goroutines.Done()
+	w.start(t)
 }

@@ -1,0 +1,52 @@
+package queue
+
+// A worker's goroutines stay when they have nothing to do, at most one for each slot
+// and one that takes: starting one for each job, and growing its stack, costs more
+// than most of the rest.
+
+// retire is the task of a goroutine that is to end.
+var retire = &task{}
+
+// start has t done, or jobs taken if t is nil, by a goroutine that has nothing to do,
+// or by another. The caller holds the lock.
+func (w *worker) start(t *task) {
+	if n := len(w.idlers); n > 0 {
+		c := w.idlers[n-1]
+		w.idlers = w.idlers[:n-1]
+		c <- t // there is room: it has nothing else
+		return
+	}
+	w.goroutines.Add(1)
+	go w.stay(t)
+}
+
+// stay does t, and what it is given then.
+func (w *worker) stay(t *task) {
+	defer w.goroutines.Done()
+	c := make(chan *task, 1)
+	for t != retire {
+		if t == nil {
+			w.take()
+		} else {
+			w.slot(t)
+		}
+		w.mu.Lock()
+		if w.taking.Err() != nil || len(w.idlers) > w.opts.Concurrency {
+			w.mu.Unlock()
+			return
+		}
+		w.idlers = append(w.idlers, c)
+		w.mu.Unlock()
+		t = <-c
+	}
+}
+
+// dismiss ends the goroutines that have nothing to do; there is no more to come.
+func (w *worker) dismiss() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.idlers {
+		c <- retire
+	}
+	w.idlers = nil
+}
