@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -178,6 +179,9 @@ func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*follow
 	if w != nil {
 		r.Claim, r.Lease = 1, c.opts.Lease
 		since = w.alarm.Now()
+		if r.Overflow == Block {
+			r.Overflow = Reject // not to wait for room while holding a slot
+		}
 	}
 	for _, f := range follow {
 		c.follow.add(f) // before anybody can settle it
@@ -185,6 +189,10 @@ func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*follow
 	placed, err := c.backend.Put(ctx, r)
 	if w != nil {
 		w.claimed(since, placed)
+		if c.opts.Overflow == Block && errors.Is(err, ErrFull) && len(jobs) <= c.opts.Capacity {
+			r.Claim, r.Overflow = 0, Block
+			placed, err = c.backend.Put(ctx, r)
+		}
 	}
 	if err != nil {
 		for _, f := range follow {
