@@ -1,8 +1,12 @@
 package queue
 
-// A worker's goroutines stay when they have nothing to do, at most one for each slot
-// and one that takes: starting one for each job, and growing its stack, costs more
-// than most of the rest.
+import "runtime"
+
+// A few of a worker's goroutines stay when they have nothing to do: starting one for
+// each job, and growing its stack, costs more than most of the rest.
+
+// maxIdlers is how many do; more would not find a processor any sooner.
+func maxIdlers() int { return 2 * runtime.GOMAXPROCS(0) }
 
 // retire is the task of a goroutine that is to end.
 var retire = &task{}
@@ -31,7 +35,7 @@ func (w *worker) stay(t *task) {
 			w.slot(t)
 		}
 		w.mu.Lock()
-		if w.taking.Err() != nil || len(w.idlers) > w.opts.Concurrency {
+		if w.taking.Err() != nil || len(w.idlers) >= w.maxIdlers {
 			w.mu.Unlock()
 			return
 		}

@@ -105,20 +105,21 @@ type worker struct {
 	goroutines sync.WaitGroup
 	settler    settler
 
-	mu       sync.Mutex
-	free     int  // slots
-	leader   bool // somebody takes
-	hard     bool // contexts end: Drain is over
-	urgent   bool // the next ring is a heartbeat
-	waiting  []*task
-	tasks    []*task // all that are leased
-	running  int
-	reserved int            // slots that wait for what Put says
-	idlers   []chan *task   // goroutines that have nothing to do
-	fair     map[string]int // of the values of FairBy, how many are under way
-	idle     chan struct{}  // closed when nothing is leased any more; nil if nobody waits
-	fatal    error
-	left     int // slots whose work was left behind
+	mu        sync.Mutex
+	free      int  // slots
+	leader    bool // somebody takes
+	hard      bool // contexts end: Drain is over
+	urgent    bool // the next ring is a heartbeat
+	waiting   []*task
+	tasks     []*task // all that are leased
+	running   int
+	reserved  int // slots that wait for what Put says
+	maxIdlers int
+	idlers    []chan *task   // goroutines that have nothing to do
+	fair      map[string]int // of the values of FairBy, how many are under way
+	idle      chan struct{}  // closed when nothing is leased any more; nil if nobody waits
+	fatal     error
+	left      int // slots whose work was left behind
 }
 
 func (w *worker) configure() error {
@@ -142,6 +143,7 @@ func (w *worker) configure() error {
 		o.Drain = 30 * time.Second
 	}
 	w.free = o.Concurrency
+	w.maxIdlers = min(o.Concurrency+1, maxIdlers())
 	if o.FairBy != "" {
 		w.fair = map[string]int{}
 	}
