@@ -1,0 +1,22 @@
+package queuetest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/antiphon-go/antiphon/queue"
+	"github.com/antiphon-go/antiphon/queue/driver"
+	"github.com/antiphon-go/antiphon/queue/queuetest"
+)
+
+func memory(testing.TB) driver.Backend { return queue.Memory(nil) }
+
+func TestMemory(t *testing.T) {
+	queuetest.TestBackend(t, queuetest.Store{Open: memory, Bubble: true})
+}
+
+// In real time it is the same.
+func TestMemoryInRealTime(t *testing.T) {
+	t.Parallel()
+	queuetest.TestBackend(t, queuetest.Store{Open: memory, Tick: 20 * time.Millisecond, Slack: 3 * time.Second})
+}
