@@ -1,0 +1,210 @@
+package sqlitequeue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// Synchronous is what SQLite waits for when it commits.
+type Synchronous uint8
+
+// The settings.
+const (
+	Full   Synchronous = iota // until the data is on the disk
+	Normal                    // until the system has it
+)
+
+// Options are the settings of a [Backend]. A zero field means its default, nil options
+// mean all of them; a negative one is an error of Open.
+type Options struct {
+	// Synchronous is the durability. The zero value is Full.
+	Synchronous Synchronous
+	// Busy is how long to wait for another process that writes. 0 means 10 seconds.
+	Busy time.Duration
+	// Look is how often to look for what other processes did, while somebody waits for
+	// it. 0 means 5 milliseconds.
+	Look time.Duration
+	// MaxPayload is how many bytes a payload, a result or a checkpoint may have. 0
+	// means 16 MiB.
+	MaxPayload int
+	// Observer is told of sqlite.busy and sqlite.failed: a transaction could not be
+	// made, for the reason Err, and those who waited for it were told. nil means
+	// nobody.
+	Observer antiphon.Observer
+	// Clock measures all times. nil means the real one.
+	Clock clock.Clock
+}
+
+// A Backend is a [driver.Backend] on an SQLite database, with all that is optional,
+// and a [driver.TxPutter].
+//
+// Concurrency: all methods may be called by any number of goroutines, and any number
+// of processes may have one on the same file.
+//
+// Ownership: the database stays the caller's, who closes it after the backend.
+//
+// Closing: Close waits for the transaction under way, ends the goroutine, and gives
+// the connection back.
+type Backend struct {
+	db   *sql.DB
+	opts Options
+	caps driver.Capabilities
+
+	writer  chan *call
+	closing chan struct{}
+	ended   chan struct{}
+	once    sync.Once
+
+	hub hub
+}
+
+// Open prepares db, in which it makes its tables if there are none, and keeps one of
+// its connections until Close. An in-memory database is of one connection and cannot
+// be used: queue.Memory is for that.
+func Open(ctx context.Context, db *sql.DB, o *Options) (*Backend, error) {
+	if db == nil {
+		return nil, errors.New("sqlitequeue: Open needs a database")
+	}
+	b := &Backend{db: db, writer: make(chan *call, maxBatch), closing: make(chan struct{}), ended: make(chan struct{})}
+	if o != nil {
+		b.opts = *o
+	}
+	if b.opts.Busy < 0 || b.opts.Look < 0 || b.opts.MaxPayload < 0 || b.opts.Synchronous > Normal {
+		return nil, errors.New("sqlitequeue: an option is negative or unknown")
+	}
+	if b.opts.Busy == 0 {
+		b.opts.Busy = 10 * time.Second
+	}
+	if b.opts.Look == 0 {
+		b.opts.Look = 5 * time.Millisecond
+	}
+	if b.opts.MaxPayload == 0 {
+		b.opts.MaxPayload = 16 << 20
+	}
+	if b.opts.Clock == nil {
+		b.opts.Clock = clock.New()
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("sqlitequeue: %w", err)
+	}
+	durability, err := b.prepare(ctx, conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("sqlitequeue: %w", err)
+	}
+	b.caps = driver.Capabilities{
+		Name: "sqlite", Durability: durability,
+		Delays: true, Groups: true, Keys: true, Uniques: true, Capacity: true,
+		MinPriority: math.MinInt32, MaxPriority: math.MaxInt32,
+		MaxPayload: b.opts.MaxPayload,
+	}
+	b.hub.init(b)
+	go (&writer{b: b, conn: conn, stmts: map[string]*sql.Stmt{}}).run()
+	return b, nil
+}
+
+// prepare sets the connection up and reads what it promises.
+func (b *Backend) prepare(ctx context.Context, conn *sql.Conn) (driver.Durability, error) {
+	sync := "FULL"
+	if b.opts.Synchronous == Normal {
+		sync = "NORMAL"
+	}
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", b.opts.Busy.Milliseconds())); err != nil {
+		return 0, err
+	}
+	mode := ""
+	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+		return 0, err
+	}
+	if !strings.EqualFold(mode, "wal") {
+		return 0, fmt.Errorf("the database cannot be in WAL mode, it is in %q", mode)
+	}
+	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = "+sync); err != nil {
+		return 0, err
+	}
+	if err := migrate(ctx, conn); err != nil {
+		return 0, err
+	}
+	level := 0
+	if err := conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&level); err != nil {
+		return 0, err
+	}
+	switch level {
+	case 0:
+		return driver.None, nil
+	case 1:
+		return driver.ProcessKill, nil
+	}
+	return driver.PowerLoss, nil
+}
+
+// Capabilities says what the database promises.
+func (b *Backend) Capabilities() driver.Capabilities { return b.caps }
+
+// Close ends the backend, and leaves the database open.
+func (b *Backend) Close() error {
+	b.once.Do(func() { close(b.closing) })
+	<-b.ended
+	b.hub.close()
+	return nil
+}
+
+// now is the time in the database's unit.
+func (b *Backend) now() int64 { return b.opts.Clock.Now().UnixMilli() }
+
+// millis is d in it, rounded up.
+func millis(d time.Duration) int64 {
+	if d <= 0 {
+		return 0
+	}
+	ms := int64(d / time.Millisecond)
+	if d%time.Millisecond != 0 {
+		ms++
+	}
+	return ms
+}
+
+// later is ms after now, and never wraps.
+func later(now, ms int64) int64 {
+	if ms > math.MaxInt64/2-now {
+		return math.MaxInt64 / 2
+	}
+	return now + ms
+}
+
+func (b *Backend) observe(name string, err error) {
+	if b.opts.Observer != nil {
+		b.opts.Observer.Emit(antiphon.Event{Name: name, Err: err})
+	}
+}
+
+func (b *Backend) tooLarge(n int) error {
+	if n <= b.opts.MaxPayload {
+		return nil
+	}
+	return antiphon.Errorf(antiphon.CodeResourceExhausted, "sqlitequeue: %d bytes, of at most %d: %w", n, b.opts.MaxPayload, antiphon.ErrTooLarge)
+}
+
+var _ interface {
+	driver.Backend
+	driver.Results
+	driver.Morgue
+	driver.Controller
+	driver.Watcher
+	driver.TxPutter[*sql.Tx]
+} = (*Backend)(nil)

@@ -1,0 +1,39 @@
+// Package sqlitequeue keeps the jobs of package queue in an SQLite database, with
+// database/sql and the driver of your choice.
+//
+//	db, err := sql.Open("sqlite", "file:jobs.db")        // modernc.org/sqlite, mattn/go-sqlite3, …
+//	backend, err := sqlitequeue.Open(ctx, db, nil)
+//	thumbnails, err := queue.New[Picture, Thumbnail]("thumbnails", backend, nil)
+//
+// Any number of processes may have the file open; jobs submitted in one are done in
+// another and awaited in a third. Nobody needs a server.
+//
+// # What is promised
+//
+// With [Options].Synchronous Full, which is the default, what Submit accepted and what
+// a worker settled survives that the machine loses power; with Normal it survives that
+// any process is killed at any time, and the last of it may be lost with the power
+// (https://www.sqlite.org/pragma.html#pragma_synchronous). Open reads from the database
+// what it really does, and driver.Capabilities says that.
+//
+// # How it works
+//
+// One goroutine owns the one connection that writes. All that is asked of it meanwhile
+// goes into the next transaction (BEGIN IMMEDIATE), up to 256 calls of it, and is
+// answered when that is committed: the busier, the cheaper. A call that fails leaves
+// nothing behind and harms none of the others. Reading goes to the pool of db, beside
+// it, as WAL allows.
+//
+// Within a process a commit wakes who waits. Other processes see it by PRAGMA
+// data_version, which is looked at every few milliseconds while somebody waits, and
+// costs a few microseconds. Times are whole milliseconds, of the machine's clock; a
+// delay is rounded up.
+//
+// The tables are called antiphon_…; Open makes them, and brings those of an earlier
+// release up to date. It refuses those of a later one.
+//
+// # In your own transaction
+//
+// [Backend.PutTx] puts jobs within a transaction of yours, with queue.SubmitTx: they are
+// there when it commits, with the rest of what it did.
+package sqlitequeue

@@ -1,0 +1,87 @@
+package sqlitequeue_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/antiphon-go/antiphon/future/futuretest"
+	"github.com/antiphon-go/antiphon/queue"
+	"github.com/antiphon-go/antiphon/queue/sqlitequeue"
+)
+
+// file opens the database of a file.
+func file(t testing.TB, driver, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open(driver, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// open opens a backend on a file until the test ends.
+func open(t testing.TB, path string, o *sqlitequeue.Options) *sqlitequeue.Backend {
+	t.Helper()
+	b, err := sqlitequeue.Open(context.Background(), file(t, "sqlite", path), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func quick(t testing.TB) *sqlitequeue.Backend {
+	return open(t, filepath.Join(t.TempDir(), "jobs.db"), &sqlitequeue.Options{Synchronous: sqlitequeue.Normal})
+}
+
+// The law holds where the job is submitted in one process and done in another.
+func TestX8_SQLite(t *testing.T) {
+	for name, apart := range map[string]bool{"one process": false, "two": true} {
+		t.Run(name, func(t *testing.T) {
+			futuretest.TestAsker(t, futuretest.Way{
+				ExactlyOnce: true,
+				Open: func(t testing.TB, f futuretest.Func) futuretest.Asker {
+					path := filepath.Join(t.TempDir(), "jobs.db")
+					o := &sqlitequeue.Options{Synchronous: sqlitequeue.Normal}
+					here := open(t, path, o)
+					there := here
+					if apart {
+						there = open(t, path, o)
+					}
+					return asker(t, here, there, f)
+				},
+			})
+		})
+	}
+}
+
+func asker(t testing.TB, here, there *sqlitequeue.Backend, f futuretest.Func) futuretest.Asker {
+	asking, err := queue.New[futuretest.Query, futuretest.Answer]("law", here, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	working, err := queue.New[futuretest.Query, futuretest.Answer]("law", there, &queue.Options{MaxAttempts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- working.Work(ctx, f, &queue.WorkOptions{Concurrency: 256, Drain: time.Second})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Work: %v", err)
+		}
+		_ = asking.Close()
+		_ = working.Close()
+	})
+	return asking.Asker(nil)
+}

@@ -1,0 +1,316 @@
+package sqlitequeue
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// The columns of a record, of a job and of one that has ended.
+const (
+	liveRecord  = "seq, id, kind, payload, header, key, uniq, grp, priority, created, updated, expires, CASE state WHEN 1 THEN 'running' ELSE 'queued' END, 0, attempt, version, cancel, percent, message, data, NULL, '', err FROM antiphon_jobs"
+	endedRecord = "seq, id, kind, payload, header, key, uniq, grp, priority, created, ended, expires, state, 1, attempt, version, cancel, percent, message, data, result, content_type, err FROM antiphon_ended"
+)
+
+func scanRecord(rows *sql.Rows) (r driver.Record, seq int64, err error) {
+	var header, key, uniq, grp, text sql.NullString
+	var created, updated, expires int64
+	var state string
+	var ended bool
+	if err := rows.Scan(&seq, &r.ID, &r.Kind, &r.Payload, &header, &key, &uniq, &grp, &r.Priority, &created, &updated, &expires,
+		&state, &ended, &r.Attempt, &r.Version, &r.CancelRequested, &r.Percent, &r.Message, &r.Data, &r.Result, &r.ContentType, &text); err != nil {
+		return r, 0, err
+	}
+	r.State = antiphon.State(state)
+	r.Created, r.Updated = time.UnixMilli(created), time.UnixMilli(updated)
+	if ended {
+		r.Ended = r.Updated
+	}
+	if expires > 0 {
+		r.Expires = time.UnixMilli(expires)
+	}
+	r.Key, r.Unique, r.Group = key.String, uniq.String, grp.String
+	r.Err = decodeError(text)
+	r.Header, err = decodeHeader(header)
+	return r, seq, err
+}
+
+// read returns the records of a query.
+func (b *Backend) read(ctx context.Context, payload bool, q string, args ...any) (all []driver.Record, err error) {
+	rows, err := b.db.QueryContext(ctx, q, args...)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		r, _, err := scanRecord(rows)
+		if err != nil {
+			return nil, storeError(err)
+		}
+		if !payload {
+			r.Payload = nil
+		}
+		all = append(all, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, storeError(err)
+	}
+	return all, nil
+}
+
+// ids is a list for json_each.
+func list(ids []string) string {
+	b, _ := json.Marshal(ids)
+	return string(b)
+}
+
+// Lookup reads beside the writer.
+func (b *Backend) Lookup(ctx context.Context, queue string, ids []string, payload bool) ([]driver.Record, error) {
+	if b.isClosed() {
+		return nil, driver.ErrClosed
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	return b.read(ctx, payload, "SELECT "+liveRecord+" WHERE queue = ?1 AND id IN (SELECT value FROM json_each(?2)) UNION ALL SELECT "+
+		endedRecord+" WHERE queue = ?1 AND id IN (SELECT value FROM json_each(?2)) AND (expires = 0 OR expires > ?3)", queue, list(ids), b.now())
+}
+
+func (b *Backend) isClosed() bool {
+	select {
+	case <-b.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// List reads beside the writer.
+func (b *Backend) List(ctx context.Context, queue string, l driver.ListRequest) ([]driver.Record, error) {
+	if b.isClosed() {
+		return nil, driver.ErrClosed
+	}
+	before := int64(1<<63 - 1)
+	if l.After != "" {
+		err := b.db.QueryRowContext(ctx, "SELECT seq FROM antiphon_jobs WHERE id = ?1 UNION ALL SELECT seq FROM antiphon_ended WHERE id = ?1", l.After).Scan(&before)
+		if err == sql.ErrNoRows {
+			return nil, driver.ErrUnknownJob
+		}
+		if err != nil {
+			return nil, storeError(err)
+		}
+	}
+	where, args := " WHERE queue = ? AND seq < ?", []any{queue, before}
+	if l.Kind != "" {
+		where += " AND kind = ?"
+		args = append(args, l.Kind)
+	}
+	live, ended := where, where+" AND (expires = 0 OR expires > ?)"
+	liveArgs, endedArgs := args, append(append([]any(nil), args...), b.now())
+	switch l.State {
+	case "":
+	case antiphon.StateQueued:
+		live += " AND state <> 1"
+	case antiphon.StateRunning:
+		live += " AND state = 1"
+	default:
+		ended += " AND state = ?"
+		endedArgs = append(endedArgs, string(l.State))
+	}
+	var parts []string
+	var all []any
+	if l.State == "" || !l.State.Terminal() {
+		parts = append(parts, "SELECT * FROM (SELECT "+liveRecord+live+" ORDER BY seq DESC LIMIT ?)")
+		all = append(append(all, liveArgs...), max(l.Limit, 1))
+	}
+	if l.State == "" || l.State.Terminal() {
+		parts = append(parts, "SELECT * FROM (SELECT "+endedRecord+ended+" ORDER BY seq DESC LIMIT ?)")
+		all = append(append(all, endedArgs...), max(l.Limit, 1))
+	}
+	return b.read(ctx, false, strings.Join(parts, " UNION ALL ")+" ORDER BY 1 DESC LIMIT ?", append(all, max(l.Limit, 1))...)
+}
+
+// Forget makes jobs that have ended unknown.
+func (b *Backend) Forget(ctx context.Context, queue string, ids []string) (n int, err error) {
+	err = b.do(ctx, queue, func(t *tx) error {
+		gone, err := t.exec("DELETE FROM antiphon_ended WHERE queue = ? AND id IN (SELECT value FROM json_each(?))", queue, list(ids))
+		n = int(gone)
+		return err
+	})
+	return n, err
+}
+
+// Dead reads beside the writer.
+func (b *Backend) Dead(ctx context.Context, queue, after string, limit int) ([]driver.Record, error) {
+	if b.isClosed() {
+		return nil, driver.ErrClosed
+	}
+	last := int64(0)
+	if after != "" {
+		err := b.db.QueryRowContext(ctx, "SELECT nth FROM antiphon_ended WHERE queue = ? AND id = ? AND dead = 1", queue, after).Scan(&last)
+		if err == sql.ErrNoRows {
+			return nil, driver.ErrUnknownJob
+		}
+		if err != nil {
+			return nil, storeError(err)
+		}
+	}
+	return b.read(ctx, true, "SELECT "+endedRecord+" WHERE queue = ? AND dead = 1 AND nth > ? ORDER BY nth LIMIT ?", queue, last, max(limit, 1))
+}
+
+// dead returns the condition, and its arguments, for dead letters of ids, or all.
+func dead(queue string, ids []string) (string, []any) {
+	if ids == nil {
+		return " WHERE queue = ? AND dead = 1", []any{queue}
+	}
+	return " WHERE queue = ? AND dead = 1 AND id IN (SELECT value FROM json_each(?))", []any{queue, list(ids)}
+}
+
+// Redrive makes dead letters jobs again.
+func (b *Backend) Redrive(ctx context.Context, queue string, ids []string) (n int, err error) {
+	err = b.do(ctx, queue, func(t *tx) error {
+		n = 0
+		where, args := dead(queue, ids)
+		rows, err := t.on.query(t.ctx, "SELECT nth FROM antiphon_ended"+where+" ORDER BY nth", args...)
+		if err != nil {
+			return err
+		}
+		var all []int64
+		for rows.Next() {
+			nth := int64(0)
+			if err := rows.Scan(&nth); err != nil {
+				_ = rows.Close()
+				return err
+			}
+			all = append(all, nth)
+		}
+		_ = rows.Close()
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for _, nth := range all {
+			if err := t.redrive(queue, nth); err != nil {
+				return err
+			}
+		}
+		n = len(all)
+		return nil
+	})
+	return n, err
+}
+
+func (t *tx) redrive(queue string, nth int64) error {
+	if _, err := t.exec(`INSERT INTO antiphon_jobs
+		(queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, updated, due, expires, keep, state, version, fence)
+		SELECT queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, ?2, ?2, 0, keep,
+		CASE WHEN EXISTS (SELECT 1 FROM antiphon_jobs j WHERE j.queue = e.queue AND j.grp = e.grp) THEN 3 ELSE 0 END,
+		version + 1, fence FROM antiphon_ended e WHERE nth = ?1`, nth, t.now); err != nil {
+		return err
+	}
+	id := ""
+	if _, err := t.row("DELETE FROM antiphon_ended WHERE nth = ? RETURNING id", []any{nth}, &id); err != nil {
+		return err
+	}
+	t.count(queue).waiting++
+	t.tell.ready(queue, true, t.now)
+	t.tell.change(queue, driver.Change{ID: id, State: antiphon.StateQueued})
+	return nil
+}
+
+// Purge forgets dead letters.
+func (b *Backend) Purge(ctx context.Context, queue string, ids []string) (n int, err error) {
+	err = b.do(ctx, queue, func(t *tx) error {
+		where, args := dead(queue, ids)
+		gone, err := t.exec("DELETE FROM antiphon_ended"+where, args...)
+		n = int(gone)
+		return err
+	})
+	return n, err
+}
+
+// Cancel ends a job that waits, and marks one that is leased.
+func (b *Backend) Cancel(ctx context.Context, queue, id string) (r driver.Record, err error) {
+	err = b.do(ctx, queue, func(t *tx) error {
+		found, err := t.rows("WHERE id = ? AND queue = ?", id, queue)
+		if err != nil {
+			return err
+		}
+		for _, j := range found {
+			if j.state == leased {
+				if j.cancel {
+					continue
+				}
+				if _, err := t.exec("UPDATE antiphon_jobs SET cancel = 1, version = version + 1, updated = ? WHERE seq = ?", t.now, j.seq); err != nil {
+					return err
+				}
+				t.tell.change(queue, driver.Change{ID: id, State: antiphon.StateRunning, CancelRequested: true})
+				continue
+			}
+			if _, err := t.exec("UPDATE antiphon_jobs SET cancel = 1 WHERE seq = ?", j.seq); err != nil {
+				return err
+			}
+			j.cancel, j.keep = true, max(j.keep, 1000) // so that it can be shown
+			if err := t.end(j, ending{state: antiphon.StateCanceled, err: antiphon.FromError(driver.ErrCanceled)}); err != nil {
+				return err
+			}
+		}
+		rows, err := t.on.query(t.ctx, "SELECT "+liveRecord+" WHERE queue = ?1 AND id = ?2 UNION ALL SELECT "+endedRecord+" WHERE queue = ?1 AND id = ?2", queue, id)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if !rows.Next() {
+			if err := rows.Err(); err != nil {
+				return err
+			}
+			return driver.ErrUnknownJob
+		}
+		r, _, err = scanRecord(rows)
+		r.Payload = nil
+		return err
+	})
+	return r, err
+}
+
+// Pause stops or resumes handing out.
+func (b *Backend) Pause(ctx context.Context, queue string, paused bool) error {
+	return b.do(ctx, queue, func(t *tx) error {
+		t.tell.ready(queue, true, t.now)
+		_, err := t.exec("INSERT INTO antiphon_queues (queue, paused) VALUES (?1, ?2) ON CONFLICT (queue) DO UPDATE SET paused = ?2", queue, paused)
+		return err
+	})
+}
+
+// Stats counts in the writer, where all that is due has been done.
+func (b *Backend) Stats(ctx context.Context, queue string) (s driver.Stats, err error) {
+	err = b.do(ctx, queue, func(t *tx) error {
+		s = driver.Stats{}
+		if err := t.flush(); err != nil {
+			return err
+		}
+		waiting := 0
+		if _, err := t.row("SELECT paused, waiting, taken, succeeded, failed, canceled, expired FROM antiphon_queues WHERE queue = ?", []any{queue},
+			&s.Paused, &waiting, &s.Taken, &s.Succeeded, &s.Failed, &s.Canceled, &s.Expired); err != nil {
+			return err
+		}
+		var oldest sql.NullInt64
+		if _, err := t.row("SELECT count(*), min(due) FROM antiphon_jobs WHERE queue = ? AND state = 0", []any{queue}, &s.Ready, &oldest); err != nil {
+			return err
+		}
+		if oldest.Valid && oldest.Int64 > 0 {
+			s.Oldest = span(max(t.now-oldest.Int64, 0))
+		}
+		s.Delayed = waiting - s.Ready
+		if _, err := t.row("SELECT count(*) FROM antiphon_jobs WHERE queue = ? AND state = 1", []any{queue}, &s.Running); err != nil {
+			return err
+		}
+		_, err := t.row("SELECT count(*), coalesce(sum(dead), 0) FROM antiphon_ended WHERE queue = ?", []any{queue}, &s.Kept, &s.Dead)
+		return err
+	})
+	return s, err
+}
