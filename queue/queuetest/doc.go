@@ -22,5 +22,9 @@
 // driver.Capabilities or by an interface that it does not have, is not checked, and
 // the log says so.
 //
+// The last rule is a soak: workers that are slow, crash and lose answers do what they
+// like for as many seeds as there is time for, and whatever the backend said is held
+// against a model of a leased queue. [Soak] does that alone.
+//
 // The package imports only the standard library and what it tests.
 package queuetest

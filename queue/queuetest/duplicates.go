@@ -175,7 +175,7 @@ func checkUniqueFor(t *trial) {
 		again := s.job("two")
 		again.Unique = first.Unique
 		p := s.place(again)
-		if time.Now().Sub(began) < 3*t.tick-t.store.Precision && (!p.Duplicate || p.ID != first.ID) {
+		if time.Since(began) < 3*t.tick-t.store.Precision && (!p.Duplicate || p.ID != first.ID) {
 			t.Errorf("a name is one job's for %v, whose job has ended (and is kept for %v): another was placed as %+v", 3*t.tick, first.Keep, p)
 		}
 		t.pause(put.Add(t.late(3 * t.tick)).Sub(time.Now()))

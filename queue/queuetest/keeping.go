@@ -105,7 +105,7 @@ func checkKeep(t *trial) {
 	if _, known := s.lookup(not.ID); known {
 		t.Errorf("a job that is not to be kept is known after its end")
 	}
-	t.pause(after.Add(t.late(t.tick)).Sub(time.Now()))
+	t.pause(time.Until(after.Add(t.late(t.tick))))
 	if _, known := s.lookup(kept.ID); known {
 		t.Errorf("a job that is to be kept for %v is known %v after its end", t.tick, time.Since(before))
 	}

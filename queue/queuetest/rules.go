@@ -371,4 +371,5 @@ var rules = []rule{
 		why:   "Close waits for the backend's goroutines: when it has returned there are as many as before",
 		check: checkNoLeak,
 	},
+	soak,
 }

@@ -45,6 +45,9 @@ type Store struct {
 	// Precision is how coarse the backend's clock is: nothing is earlier by more. 0
 	// means none in a bubble, and 2 ms elsewhere.
 	Precision time.Duration
+	// Seeds is how many lives of a store the rule Soak goes through. 0 means 8, and
+	// in a bubble 200.
+	Seeds int
 }
 
 // withDefaults is w without zeros.
@@ -66,6 +69,12 @@ func (w Store) withDefaults() Store {
 	} {
 		if *f.value <= 0 {
 			*f.value = f.def
+		}
+	}
+	if w.Seeds <= 0 {
+		w.Seeds = 8
+		if w.Bubble {
+			w.Seeds = 200
 		}
 	}
 	return w
