@@ -48,7 +48,7 @@ func ourExpiring(t testing.TB, n int, due time.Time) (await func() error) {
 	held := make([]*future.Future[int], n)
 	for i := range held {
 		var err error
-		if _, held[i], err = r.Expect(context.Background(), time.Until(due)); err != nil {
+		if _, held[i], err = r.Expect(context.Background(), max(time.Until(due), 1)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -191,7 +191,7 @@ func rawExpiring(_ testing.TB, n int, due time.Time) (await func() error) {
 	h := newHandmade[int]()
 	held := make([]<-chan result[int], n)
 	for i := range held {
-		_, held[i] = h.expect(time.Until(due))
+		_, held[i] = h.expect(max(time.Until(due), 1))
 	}
 	return func() error {
 		for _, c := range held {
