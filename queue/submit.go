@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -219,6 +220,38 @@ func (c *core) refused(err error) error {
 		return err
 	}
 	return unclear(err)
+}
+
+// SubmitTx stores a job within a transaction of the caller's, on a backend that is a
+// driver.TxPutter of its type: the job is there when the transaction commits, with
+// all else that it did, and not if it does not. It returns the job's id, or that of the
+// job of which it is a duplicate, for Attach after the commit. It does not wait for room:
+// a full queue is ErrFull. It is otherwise as Submit.
+func SubmitTx[Tx, Q, R any](ctx context.Context, q *Queue[Q, R], tx Tx, v Q, o *SubmitOptions) (id string, err error) {
+	c := q.core
+	b, ok := c.backend.(driver.TxPutter[Tx])
+	if !ok {
+		return "", c.unsupported(fmt.Sprintf("transactions of type %T", tx))
+	}
+	if c.isClosed() {
+		return "", ErrClosed
+	}
+	e, err := q.envelope(ctx, v, o)
+	if err != nil {
+		return "", err
+	}
+	r := driver.PutRequest{Queue: c.name, Jobs: []driver.Envelope{e}, Capacity: c.opts.Capacity, Overflow: c.opts.Overflow}
+	if r.Overflow == Block {
+		r.Overflow = Reject
+	}
+	placed, err := b.PutTx(background(ctx), tx, r)
+	if err != nil {
+		return "", c.refused(err)
+	}
+	if placed != nil {
+		return placed[0].ID, nil
+	}
+	return e.ID, nil
 }
 
 // Asker returns an Asker whose asks are jobs with these options. Ending the context

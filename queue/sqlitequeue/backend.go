@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -66,7 +67,8 @@ type Backend struct {
 	ended   chan struct{}
 	once    sync.Once
 
-	hub hub
+	hub  hub
+	last atomic.Int64 // of the stamps
 }
 
 // Open prepares db, in which it makes its tables if there are none, and keeps one of
@@ -166,6 +168,18 @@ func (b *Backend) Close() error {
 
 // now is the time in the database's unit.
 func (b *Backend) now() int64 { return b.opts.Clock.Now().UnixMilli() }
+
+// stamp is a number that grows with each call, and is about the microseconds of now:
+// it tells what was ready first within a millisecond.
+func (b *Backend) stamp() int64 {
+	for {
+		last := b.last.Load()
+		next := max(b.opts.Clock.Now().UnixMicro(), last+1)
+		if b.last.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
 
 // millis is d in it, rounded up.
 func millis(d time.Duration) int64 {

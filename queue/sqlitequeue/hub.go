@@ -134,14 +134,13 @@ func (h *hub) foreign() {
 	for q := range h.waiting {
 		h.wake(q)
 	}
-	var all []*watch
 	for _, ws := range h.watches {
-		all = append(all, ws...)
+		for _, w := range ws {
+			w.foreign = true
+			w.signal()
+		}
 	}
 	h.mu.Unlock()
-	for _, w := range all {
-		w.signal()
-	}
 }
 
 func (h *hub) close() {
@@ -188,6 +187,7 @@ type watch struct {
 	wake    chan struct{} // has room for one
 	changes []driver.Change
 	missed  bool
+	foreign bool // others have written
 	closed  bool
 
 	nth      int64 // of what has ended, all up to this was told
@@ -215,31 +215,30 @@ func (w *watch) Next(ctx context.Context, into []driver.Change) ([]driver.Change
 	n := len(into)
 	for {
 		h.mu.Lock()
-		switch {
-		case w.closed || h.closed:
+		if w.closed || h.closed {
 			h.mu.Unlock()
 			return into, driver.ErrClosed
-		case len(w.changes) > 0:
-			into = append(into, w.changes...)
-			if w.missed {
-				into = append(into, driver.Change{})
+		}
+		into = append(into, w.changes...)
+		if w.missed {
+			into = append(into, driver.Change{})
+		}
+		foreign := w.foreign
+		w.changes, w.missed, w.foreign = nil, false, false
+		h.mu.Unlock()
+		if foreign {
+			var err error
+			if into, err = w.ask(ctx, into); err != nil {
+				into = append(into, driver.Change{}) // whoever waits has to ask himself
 			}
-			w.changes, w.missed = nil, false
-			h.mu.Unlock()
+		}
+		if len(into) > n {
 			return into, nil
 		}
-		h.mu.Unlock()
 		select {
 		case <-w.wake:
 		case <-ctx.Done():
 			return into, ctx.Err()
-		}
-		var err error
-		if into, err = w.ask(ctx, into); err != nil {
-			return append(into[:n], driver.Change{}), nil // then whoever waits asks himself
-		}
-		if len(into) > n {
-			return into, nil
 		}
 	}
 }

@@ -65,6 +65,7 @@ func (t *tx) sweep(queue string) error {
 		return err
 	}
 	for _, j := range timed {
+		since := j.due * 1000
 		if j.state == leased {
 			if over, err := t.over(j); over || err != nil {
 				if err != nil {
@@ -72,10 +73,10 @@ func (t *tx) sweep(queue string) error {
 				}
 				continue
 			}
-			j.due = t.now
+			since = t.b.stamp()
 			t.count(queue).waiting++
 		}
-		if err := t.move(j, ready, j.due); err != nil {
+		if err := t.move(j, ready, t.now, since); err != nil {
 			return err
 		}
 	}
@@ -94,9 +95,9 @@ func (t *tx) over(j row) (bool, error) {
 	return false, nil
 }
 
-// move gives a job another state.
-func (t *tx) move(j row, state int, due int64) error {
-	if _, err := t.exec("UPDATE antiphon_jobs SET state = ?, due = ?, version = version + 1, updated = ? WHERE seq = ?", state, due, t.now, j.seq); err != nil {
+// move gives a job another state, and a place among the ready ones, now or later.
+func (t *tx) move(j row, state int, due, since int64) error {
+	if _, err := t.exec("UPDATE antiphon_jobs SET state = ?, due = ?, since = ?, version = version + 1, updated = ? WHERE seq = ?", state, due, since, t.now, j.seq); err != nil {
 		return err
 	}
 	t.tell.ready(j.queue, state == ready, due)
@@ -168,10 +169,10 @@ func (t *tx) advanceGroup(j row) error {
 	if err != nil || len(next) == 0 || next[0].state != blocked {
 		return err
 	}
-	if next[0].due > t.now {
-		return t.move(next[0], delayed, next[0].due)
+	if due := next[0].due; due > t.now {
+		return t.move(next[0], delayed, due, due*1000)
 	}
-	return t.move(next[0], ready, next[0].due)
+	return t.move(next[0], ready, t.now, t.b.stamp())
 }
 
 // expire ends a job because its time is over.

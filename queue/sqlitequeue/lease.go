@@ -80,14 +80,14 @@ func (t *tx) take(into []driver.Leased, r *driver.TakeRequest) (_ []driver.Lease
 
 type turn struct {
 	driver.Leased
-	due, seq int64
+	since, seq int64
 }
 
 func (t *tx) lease(into []driver.Leased, r *driver.TakeRequest) ([]driver.Leased, error) {
 	rows, err := t.on.query(t.ctx, `UPDATE antiphon_jobs
 		SET state = 1, due = ?1, attempt = attempt + 1, fence = fence + 1, version = version + 1, updated = ?2
-		WHERE seq IN (SELECT seq FROM antiphon_jobs WHERE queue = ?3 AND state = 0 ORDER BY priority DESC, due, seq LIMIT ?4)
-		RETURNING seq, due, id, fence, kind, payload, header, key, grp, priority, attempt, checkpoint, created, expires, cancel`,
+		WHERE seq IN (SELECT seq FROM antiphon_jobs WHERE queue = ?3 AND state = 0 ORDER BY priority DESC, since, seq LIMIT ?4)
+		RETURNING seq, since, id, fence, kind, payload, header, key, grp, priority, attempt, checkpoint, created, expires, cancel`,
 		later(t.now, millis(r.Lease)), t.now, r.Queue, max(r.Max, 1))
 	if err != nil {
 		return into, err
@@ -96,9 +96,10 @@ func (t *tx) lease(into []driver.Leased, r *driver.TakeRequest) ([]driver.Leased
 	var turns []turn
 	for rows.Next() {
 		var l turn
-		var header, key, grp sql.NullString
+		var header []byte
+		var key, grp sql.NullString
 		var created, expires int64
-		if err := rows.Scan(&l.seq, &l.due, &l.ID, &l.Fence, &l.Kind, &l.Payload, &header, &key, &grp, &l.Priority,
+		if err := rows.Scan(&l.seq, &l.since, &l.ID, &l.Fence, &l.Kind, &l.Payload, &header, &key, &grp, &l.Priority,
 			&l.Attempt, &l.Checkpoint, &created, &expires, &l.CancelRequested); err != nil {
 			return into, err
 		}
@@ -113,7 +114,7 @@ func (t *tx) lease(into []driver.Leased, r *driver.TakeRequest) ([]driver.Leased
 		return into, err
 	}
 	slices.SortFunc(turns, func(a, b turn) int {
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.seq, b.seq))
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.since, b.since), cmp.Compare(a.seq, b.seq))
 	})
 	for _, l := range turns {
 		into = append(into, l.Leased)
@@ -254,12 +255,10 @@ func (t *tx) settle(queue string, x *driver.Settlement) error {
 			state: x.State, result: x.Result, contentType: x.ContentType, err: x.Err, bury: x.Outcome == driver.Bury, fence: x.Fence,
 		})
 	}
-	due, attempts, text := later(t.now, millis(x.Delay)), 0, any(j.err)
+	due, since, attempts, text := later(t.now, millis(x.Delay)), t.b.stamp(), 0, any(j.err)
 	switch x.Outcome {
 	case driver.Release:
-		if attempts = -1; x.Delay <= 0 {
-			due = 0 // it is older than all who have waited their turn
-		}
+		attempts, since = -1, 0 // it is older than all who have waited their turn
 	case driver.Retry:
 		if x.Err != nil {
 			if text, err = encodeError(x.Err); err != nil {
@@ -276,7 +275,7 @@ func (t *tx) settle(queue string, x *driver.Settlement) error {
 	}
 	t.count(queue).waiting++
 	if due > t.now {
-		return t.move(j, delayed, due)
+		return t.move(j, delayed, due, due*1000)
 	}
-	return t.move(j, ready, due)
+	return t.move(j, ready, due, since)
 }

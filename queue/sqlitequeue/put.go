@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
+	"encoding/binary"
+	"maps"
+	"slices"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -61,7 +63,7 @@ func (b *Backend) PutTx(ctx context.Context, dbtx *sql.Tx, r driver.PutRequest) 
 		return nil, err
 	}
 	r.Claim = 0
-	t := &tx{ctx: ctx, on: inTx{dbtx}, now: b.now(), tell: &news{}}
+	t := &tx{ctx: ctx, on: inTx{dbtx}, now: b.now(), b: b, tell: &news{}}
 	placed, err := t.put(&r)
 	if err == nil {
 		err = t.flush()
@@ -242,7 +244,10 @@ func (t *tx) insert(r *driver.PutRequest, e *driver.Envelope, claim bool) (*driv
 		}
 		claim = !others
 	}
-	fence := 0
+	fence, since := 0, due*1000
+	if due <= t.now {
+		since = t.b.stamp()
+	}
 	if claim {
 		state, due, fence = leased, later(t.now, millis(r.Lease)), 1
 		t.count(r.Queue).taken++
@@ -250,15 +255,11 @@ func (t *tx) insert(r *driver.PutRequest, e *driver.Envelope, claim bool) (*driv
 		t.count(r.Queue).waiting++
 		t.tell.ready(r.Queue, state == ready, due)
 	}
-	header, err := encodeHeader(e.Header)
-	if err != nil {
-		return nil, err
-	}
 	if _, err := t.exec(`INSERT INTO antiphon_jobs
-		(queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, updated, due, expires, keep, state, attempt, fence)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13, ?14, ?15, ?16, ?16)`,
-		r.Queue, e.ID, e.Kind, e.Payload, header, orNull(e.Key), orNull(e.Unique), until, orNull(e.Group), e.Priority,
-		t.now, due, expires, millis(e.Keep), state, fence); err != nil {
+		(queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, updated, since, due, expires, keep, state, attempt, fence)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?17, ?12, ?13, ?14, ?15, ?16, ?16)`,
+		r.Queue, e.ID, e.Kind, e.Payload, encodeHeader(e.Header), orNull(e.Key), orNull(e.Unique), until, orNull(e.Group), e.Priority,
+		t.now, due, expires, millis(e.Keep), state, fence, since); err != nil {
 		return nil, err
 	}
 	if !claim {
@@ -277,17 +278,33 @@ func orNull(s string) any {
 	return s
 }
 
-func encodeHeader(h map[string]string) (any, error) {
-	if len(h) == 0 {
-		return nil, nil
+// encodeHeader writes names and values in turn, in the order of the names.
+func encodeHeader(h map[string]string) (b []byte) {
+	for _, k := range slices.Sorted(maps.Keys(h)) {
+		b = append(binary.AppendUvarint(b, uint64(len(k))), k...)
+		b = append(binary.AppendUvarint(b, uint64(len(h[k]))), h[k]...)
 	}
-	b, err := json.Marshal(h)
-	return string(b), err
+	return b
 }
 
-func decodeHeader(s sql.NullString) (h map[string]string, err error) {
-	if s.Valid {
-		err = json.Unmarshal([]byte(s.String), &h)
+var errHeader = antiphon.Errorf(antiphon.CodeDataLoss, "sqlitequeue: a stored header cannot be read")
+
+func decodeHeader(b []byte) (h map[string]string, err error) {
+	next := func() (s string) {
+		n, k := binary.Uvarint(b)
+		if k <= 0 || n > uint64(len(b)-k) {
+			b, err = nil, errHeader
+			return ""
+		}
+		s, b = string(b[k:k+int(n)]), b[k+int(n):]
+		return s
+	}
+	for len(b) > 0 {
+		if h == nil {
+			h = map[string]string{}
+		}
+		k := next()
+		h[k] = next()
 	}
 	return h, err
 }

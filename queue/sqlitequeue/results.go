@@ -18,7 +18,8 @@ const (
 )
 
 func scanRecord(rows *sql.Rows) (r driver.Record, seq int64, err error) {
-	var header, key, uniq, grp, text sql.NullString
+	var header []byte
+	var key, uniq, grp, text sql.NullString
 	var created, updated, expires int64
 	var state string
 	var ended bool
@@ -206,10 +207,10 @@ func (b *Backend) Redrive(ctx context.Context, queue string, ids []string) (n in
 
 func (t *tx) redrive(queue string, nth int64) error {
 	if _, err := t.exec(`INSERT INTO antiphon_jobs
-		(queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, updated, due, expires, keep, state, version, fence)
-		SELECT queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, ?2, ?2, 0, keep,
+		(queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, updated, since, due, expires, keep, state, version, fence)
+		SELECT queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, ?2, ?3, ?2, 0, keep,
 		CASE WHEN EXISTS (SELECT 1 FROM antiphon_jobs j WHERE j.queue = e.queue AND j.grp = e.grp) THEN 3 ELSE 0 END,
-		version + 1, fence FROM antiphon_ended e WHERE nth = ?1`, nth, t.now); err != nil {
+		version + 1, fence FROM antiphon_ended e WHERE nth = ?1`, nth, t.now, t.b.stamp()); err != nil {
 		return err
 	}
 	id := ""
@@ -299,11 +300,11 @@ func (b *Backend) Stats(ctx context.Context, queue string) (s driver.Stats, err 
 			return err
 		}
 		var oldest sql.NullInt64
-		if _, err := t.row("SELECT count(*), min(due) FROM antiphon_jobs WHERE queue = ? AND state = 0", []any{queue}, &s.Ready, &oldest); err != nil {
+		if _, err := t.row("SELECT count(*), min(since) FROM antiphon_jobs WHERE queue = ? AND state = 0", []any{queue}, &s.Ready, &oldest); err != nil {
 			return err
 		}
 		if oldest.Valid && oldest.Int64 > 0 {
-			s.Oldest = span(max(t.now-oldest.Int64, 0))
+			s.Oldest = span(max(t.now-oldest.Int64/1000, 0))
 		}
 		s.Delayed = waiting - s.Ready
 		if _, err := t.row("SELECT count(*) FROM antiphon_jobs WHERE queue = ? AND state = 1", []any{queue}, &s.Running); err != nil {

@@ -17,7 +17,7 @@ CREATE TABLE antiphon_jobs (          -- those that have not ended
 	id           TEXT NOT NULL UNIQUE,
 	kind         TEXT NOT NULL,
 	payload      BLOB,
-	header       TEXT,                -- a JSON object
+	header       BLOB,                -- names and values in turn, each after its length as an unsigned varint
 	key          TEXT,
 	uniq         TEXT,
 	uniq_until   INTEGER NOT NULL,
@@ -25,7 +25,8 @@ CREATE TABLE antiphon_jobs (          -- those that have not ended
 	priority     INTEGER NOT NULL,
 	created      INTEGER NOT NULL,    -- times are milliseconds since 1970
 	updated      INTEGER NOT NULL,
-	due          INTEGER NOT NULL,    -- since when it is ready, when it will be, or when its lease ends
+	due          INTEGER NOT NULL,    -- when it will be ready, or when its lease ends
+	since        INTEGER NOT NULL,    -- its place among the ready ones: microseconds since 1970, or 0 to be first
 	expires      INTEGER NOT NULL,    -- 0 for never
 	keep         INTEGER NOT NULL,    -- milliseconds
 	state        INTEGER NOT NULL,    -- 0 ready, 1 leased, 2 delayed, 3 behind its group
@@ -41,7 +42,7 @@ CREATE TABLE antiphon_jobs (          -- those that have not ended
 	checkpoint   BLOB,
 	err          TEXT                 -- of the last attempt, as JSON
 );
-CREATE INDEX antiphon_ready    ON antiphon_jobs (queue, priority DESC, due, seq) WHERE state = 0;
+CREATE INDEX antiphon_ready    ON antiphon_jobs (queue, priority DESC, since, seq) WHERE state = 0;
 CREATE INDEX antiphon_timed    ON antiphon_jobs (queue, due) WHERE state IN (1, 2);
 CREATE INDEX antiphon_expiring ON antiphon_jobs (queue, expires) WHERE expires > 0 AND state <> 1;
 CREATE INDEX antiphon_keys     ON antiphon_jobs (queue, key) WHERE key IS NOT NULL;
@@ -57,7 +58,7 @@ CREATE TABLE antiphon_ended (         -- those that have
 	id           TEXT NOT NULL UNIQUE,
 	kind         TEXT NOT NULL,
 	payload      BLOB,                -- of dead letters, and of those with a key
-	header       TEXT,
+	header       BLOB,
 	key          TEXT,
 	uniq         TEXT,
 	uniq_until   INTEGER NOT NULL,

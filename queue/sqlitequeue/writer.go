@@ -31,6 +31,7 @@ type tx struct {
 	ctx context.Context
 	on  runner
 	now int64
+	b   *Backend
 	// tell is what to tell who waits, when the transaction is committed.
 	tell *news
 	// counts is what changes in antiphon_queues.
@@ -277,7 +278,7 @@ func (w *writer) transact(batch []*call) (*news, error) {
 	if _, err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return nil, err
 	}
-	t := &tx{ctx: ctx, on: w, now: w.b.now(), tell: &news{}}
+	t := &tx{ctx: ctx, on: w, now: w.b.now(), b: w.b, tell: &news{}}
 	err := w.do(t, batch)
 	if err == nil {
 		_, err = w.exec(ctx, "COMMIT")
