@@ -77,9 +77,10 @@ func checkCancelLeased(t *trial) {
 		}
 	}
 	s.empty("the job is leased")
-	if err := s.extend(driver.Extension{Lease: l.Lease, For: 2 * t.tick, Checkpoint: []byte("stored")}); !errors.Is(err, driver.ErrCanceled) {
+	if err := s.extend(driver.Extension{Lease: l.Lease, For: long, Checkpoint: []byte("stored")}); !errors.Is(err, driver.ErrCanceled) {
 		t.Errorf("somebody wishes the job to end, and Extend of its lease: %v, want driver.ErrCanceled", err)
 	}
+	t.pause(t.tick / 8)
 	if err := s.extend(driver.Extension{Lease: l.Lease, For: long}); !errors.Is(err, driver.ErrCanceled) {
 		t.Errorf("Extend that fails with driver.ErrCanceled extends the lease, and the next said %v", err)
 	}

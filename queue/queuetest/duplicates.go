@@ -178,7 +178,7 @@ func checkUniqueFor(t *trial) {
 		if time.Since(began) < 3*t.tick-t.store.Precision && (!p.Duplicate || p.ID != first.ID) {
 			t.Errorf("a name is one job's for %v, whose job has ended (and is kept for %v): another was placed as %+v", 3*t.tick, first.Keep, p)
 		}
-		t.pause(put.Add(t.late(3 * t.tick)).Sub(time.Now()))
+		t.pause(time.Until(put.Add(t.late(3 * t.tick))))
 		again.ID = s.id()
 		if p := s.place(again); p.ID == first.ID {
 			t.Errorf("the time is over for which a name was one job's, and another was placed as %+v", p)

@@ -20,7 +20,3 @@ func TestMemoryInRealTime(t *testing.T) {
 	t.Parallel()
 	queuetest.TestBackend(t, queuetest.Store{Open: memory, Tick: 20 * time.Millisecond, Slack: 3 * time.Second})
 }
-
-func TestMemorySoak(t *testing.T) {
-	queuetest.Soak(t, queuetest.Store{Open: memory, Bubble: true}, 1000, 1000)
-}

@@ -367,21 +367,26 @@ func (c *client) cancels() {
 }
 
 func (c *client) looks() {
-	if id := c.any(); id != "" && c.results {
-		c.look(id)
-		if m, ok := c.b.(driver.Morgue); ok && c.rand.IntN(2) == 0 {
+	for range 3 {
+		id := c.any()
+		if id == "" || !c.results {
+			return
+		}
+		r := c.look(id)
+		if m, ok := c.b.(driver.Morgue); ok && r != nil && r.State == antiphon.StateFailed {
 			c.redrives(m, id)
 		}
 	}
 }
 
-func (c *client) look(id string) {
+func (c *client) look(id string) *driver.Record {
 	e := &event{what: wasLookedUp, from: c.now(), who: c.who}
 	if r, ok := c.lookup(id); ok {
 		e.record = &r
 	}
 	e.to = c.now()
 	c.add(id, e)
+	return e.record
 }
 
 func (c *client) redrives(m driver.Morgue, id string) {
