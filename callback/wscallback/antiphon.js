@@ -35,7 +35,8 @@ const PROTOCOL = "antiphon.v1.json";
 const MAX_HEADERS = 64;
 const MAX_HEADER_SIZE = 16 << 10; // bytes of all names and values
 const MAX_ADDRESS = 512; // bytes of a name
-const MAX_DEPTH = 66; // of a message's JSON
+const MAX_DEPTH = 65; // of a message's JSON
+const MAX_TIMEOUT = 1e12; // some 31 years
 const MAX_REPORT = 64 << 10; // bytes of progress
 const MAX_WINDOW = 1 << 16;
 const SLACK = 64 << 10; // how much larger than its body a message may be
@@ -175,6 +176,11 @@ function sentinel(what, o = {}) {
   });
 }
 
+/** The same error, of work that was done. @param {AntiphonError} error */
+function failed({ code, reason, message, permanent, cause }) {
+  return new AntiphonError({ code, reason, message, permanent, class: "failed", cause });
+}
+
 /** The error of an ask whose signal was aborted. @param {unknown} why @param {string} class_ */
 function gaveUp(why, class_) {
   const cause = AntiphonError.from(why);
@@ -209,7 +215,7 @@ const NEEDS_ID = new Set(["request", "reply", "part", "progress", "cancel", "cre
  */
 export function parseMessage(text) {
   if (typeof text !== "string") throw malformed("no text");
-  if (tooDeep(text)) throw malformed("too deep");
+  if (deeper(text, MAX_DEPTH)) throw malformed("too deep");
   let t;
   try {
     t = JSON.parse(text);
@@ -230,8 +236,8 @@ export function parseMessage(text) {
   m.to = stringField(t, "to", MAX_ADDRESS);
   m.replyTo = stringField(t, "replyTo", MAX_ADDRESS);
   if (t.timeoutMs !== undefined && t.timeoutMs !== null) {
-    if (typeof t.timeoutMs !== "number" || !(t.timeoutMs >= 0 && t.timeoutMs < 2 ** 63 / 1e6)) throw malformed("the timeout is none");
-    m.timeout = t.timeoutMs;
+    if (typeof t.timeoutMs !== "number" || !(t.timeoutMs >= 0 && t.timeoutMs < Infinity)) throw malformed("the timeout is none");
+    m.timeout = micros(t.timeoutMs);
   }
   if (t.header !== undefined && t.header !== null) m.header = parseHeader(t.header);
   if (t.error !== undefined && t.error !== null) m.error = parseError(t.error);
@@ -313,8 +319,8 @@ function parseBytes(t) {
   return t === "" ? undefined : Uint8Array.from(atob(t), (c) => c.charCodeAt(0));
 }
 
-/** Reports whether arrays and objects nest too deep, before anything is made of them. @param {string} text */
-function tooDeep(text) {
+/** Reports whether arrays and objects nest deeper than most, before anything is made of them. @param {string} text @param {number} most */
+function deeper(text, most) {
   let depth = 0;
   let quoted = false;
   for (let i = 0; i < text.length; i++) {
@@ -324,7 +330,7 @@ function tooDeep(text) {
       else if (c === 0x22) quoted = false;
     } else if (c === 0x22) quoted = true;
     else if (c === 0x7b || c === 0x5b) {
-      if (++depth > MAX_DEPTH) return true;
+      if (++depth > most) return true;
     } else if (c === 0x7d || c === 0x5d) depth--;
   }
   return false;
@@ -343,12 +349,17 @@ export function formatMessage(m) {
     to: m.to || undefined,
     replyTo: m.replyTo || undefined,
     seq: m.seq || undefined,
-    timeoutMs: m.timeout === undefined ? undefined : Math.floor(Math.max(m.timeout, 0) * 1000) / 1000,
+    timeoutMs: m.timeout === undefined ? undefined : micros(m.timeout),
     header: m.header && Object.keys(m.header).length ? m.header : undefined,
     error: m.error,
     bytes,
   });
   return json === undefined ? head : `${head.slice(0, -1)},"body":${json}}`;
+}
+
+/** A time as it travels: in milliseconds, with three decimals. @param {number} ms */
+function micros(ms) {
+  return Math.round(Math.min(Math.max(ms, 0), MAX_TIMEOUT) * 1000) / 1000;
 }
 
 /** @typedef {{ json?: string, bytes?: string, size?: number }} Encoded */
@@ -371,6 +382,7 @@ function encode(v) {
     throw sentinel("misuse", { why: "the value cannot be encoded as JSON", cause });
   }
   if (json === undefined) throw sentinel("misuse", { why: `a ${typeof v} cannot be encoded as JSON` });
+  if (deeper(json, MAX_DEPTH - 1)) return encode(utf8.encode(json)); // as the wire has it
   return { json, size: json.length };
 }
 
@@ -569,6 +581,8 @@ class Memory {
  * @property {any} [WebSocket] the class to connect with; the platform's unless given
  */
 
+const CALLED = new Set(["backoff", "observer", "WebSocket"]);
+
 /** @typedef {{ name: string, kind?: string, id?: string, error?: AntiphonError, count?: number }} Observed */
 
 /** @typedef {"connecting" | "open" | "waiting" | "closed"} Status */
@@ -684,7 +698,8 @@ export class Peer extends EventTarget {
       ...Object.fromEntries(Object.entries(options).filter(([, v]) => v !== undefined)),
     };
     for (const [name, v] of Object.entries(this.#o)) {
-      if (typeof v === "number" ? !(v > 0) : typeof v !== "function") throw sentinel("misuse", { why: `option ${name}` });
+      const ok = CALLED.has(name) ? typeof v === "function" : typeof v === "number" && v > 0;
+      if (!ok) throw sentinel("misuse", { why: `option ${name}` });
     }
     if (typeof url !== "function") {
       const fixed = address(url);
@@ -899,14 +914,14 @@ export class Peer extends EventTarget {
     const ws = this.#leave();
     quietly(() => ws?.close());
     if (this.#status === "open") {
-      if (now() - this.#since >= CALM) this.#attempt = 0;
+      if (now() - this.#since >= CALM) this.#attempt = 1;
       this.#observe({ name: "callback.disconnected", error: why });
     }
     this.#out.clear(0); // answers to those who are gone
     for (const j of [...this.#jobs.values()]) this.#end(j, why);
     this.#answers.clear();
-    let delay = quietly(() => this.#o.backoff(Math.max(this.#attempt, 1)));
-    if (!(delay >= 0)) delay = fullJitter(Math.max(this.#attempt, 1));
+    let delay = quietly(() => this.#o.backoff(this.#attempt));
+    if (!(delay >= 0)) delay = fullJitter(this.#attempt);
     const stop = after(delay, () => this.#skip());
     this.#skip = () => {
       this.#skip = () => {};
@@ -1004,11 +1019,22 @@ export class Peer extends EventTarget {
     try {
       const m = parseMessage(data);
       if (!KINDS.has(m.kind)) throw malformed("a kind that is not known");
-      this.#dispatch(m, /** @type {string} */ (data).length);
+      const { length } = /** @type {string} */ (data);
+      const limit = m.kind === "progress" ? MAX_REPORT : this.#o.maxBody;
+      if (length <= limit || !bodyExceeds(m.body, limit)) this.#dispatch(m, length);
+      else this.#tooLarge(m);
     } catch (err) {
       this.#observe({ name: "callback.malformed", error: AntiphonError.from(err) });
     }
     this.#flush();
+  }
+
+  /** Fails what m belongs to, whose body exceeds the limit. @param {Message} m */
+  #tooLarge(m) {
+    const error = sentinel("too_large");
+    if (m.kind === "request") this.#refuse(m, error);
+    else if (m.kind === "reply") this.#answered({ ...m, body: undefined, error: failed(error) });
+    else throw error;
   }
 
   /** @param {Message} m @param {number} size */
@@ -1034,7 +1060,7 @@ export class Peer extends EventTarget {
         this.#jobs.get(id)?.grant(m.seq ?? 0);
         return;
       case "ping":
-        this.#post({ kind: "pong", size: 100, text: () => formatMessage({ kind: "pong" }) });
+        this.#post({ kind: "pong", size: 100, text: () => formatMessage({ kind: "pong", to: m.replyTo }) });
         return;
     }
   }
@@ -1052,7 +1078,7 @@ export class Peer extends EventTarget {
     const timeout = Math.min(o.timeout ?? this.#o.timeout, within?.remaining ?? Infinity);
     if (timeout <= 0) throw sentinel("expired", { class: "not_accepted" });
     const body = this.#encode(q);
-    const header = checkHeader(traced(within, o.header));
+    const header = checkHeader(traced(within, checkHeader(o.header)));
     if (this.#asks.size >= this.#o.maxPending) throw sentinel("full");
     const end = now() + timeout;
     a.id = newID();
@@ -1118,7 +1144,7 @@ export class Peer extends EventTarget {
   #answered(m) {
     const id = m.id ?? "";
     const a = this.#asks.get(id);
-    if (!a || !a.sent) {
+    if (!a) {
       const how = this.#ended.find(id)?.value;
       const name = how === "answered" ? "callback.duplicate" : how === "gone" ? "callback.late" : "callback.unknown";
       this.#observe({ name, kind: m.kind, id });
@@ -1350,6 +1376,7 @@ export class Peer extends EventTarget {
       if (error) this.#observe({ name: "callback.event_failed", kind: j.service.name, error });
     } else if (!j.over) {
       const id = /** @type {string} */ (j.m.id);
+      if (error && !quietly(() => JSON.stringify(error))) error = new AntiphonError({ code: "internal", message: "an error that cannot be told" });
       const text = formatMessage({ kind: "reply", id, seq: j.sent, error, ...body });
       const kept = j.service.streams || text.length > 1 << 18 ? formatMessage({ kind: "reply", id, error: sentinel("repeated") }) : text;
       this.#answers.keep(id, kept, j.end ?? Infinity, kept.length);
@@ -1363,8 +1390,7 @@ export class Peer extends EventTarget {
     try {
       return this.#encode(v);
     } catch (err) {
-      const { code, reason, message, permanent } = AntiphonError.from(err);
-      throw new AntiphonError({ code, reason, message, permanent, class: "failed", cause: err });
+      throw failed(AntiphonError.from(err));
     }
   }
 
@@ -1519,6 +1545,11 @@ function checkHeader(header) {
   if (!isObject(header) || !Object.values(header).every((v) => typeof v === "string")) throw sentinel("misuse", { why: "a header has strings" });
   if (headerTooLarge(header)) throw sentinel("misuse", { why: `a header has at most ${MAX_HEADERS} entries and ${MAX_HEADER_SIZE} bytes` });
   return { ...header };
+}
+
+/** @param {any} body @param {number} limit */
+function bodyExceeds(body, limit) {
+  return body instanceof Uint8Array ? body.length > limit : body !== undefined && exceeds(JSON.stringify(body), limit);
 }
 
 /** About what a message weighs. @param {string} name @param {Record<string, string> | undefined} header @param {Encoded} body */

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func TestScript_Served(t *testing.T) {
 }
 
 // node returns a command of Node.js, which stands in for a browser.
-func node(t testing.TB, args ...string) *exec.Cmd {
+func node(ctx context.Context, t testing.TB, args ...string) *exec.Cmd {
 	path, err := exec.LookPath("node")
 	if err != nil {
 		const text = "NOT TESTED: the client for browsers, for there is no node here (20.19 or later)"
@@ -80,7 +81,22 @@ func node(t testing.TB, args ...string) *exec.Cmd {
 		}
 		t.Skip(text)
 	}
-	return exec.Command(path, args...)
+	return exec.CommandContext(ctx, path, args...)
+}
+
+// What the client does is tested by itself, in virtual time and over a WebSocket in
+// memory: see testdata/script.
+func TestScript_Alone(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	files, err := filepath.Glob("testdata/script/*.test.mjs")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tests: %v", err)
+	}
+	tests := node(ctx, t, append([]string{"--test"}, files...)...)
+	if out, err := tests.CombinedOutput(); err != nil {
+		t.Errorf("node --test: %v\n%s", err, out)
+	}
 }
 
 // opaque is a codec whose values are no JSON: a client has to pass them on as they
@@ -113,7 +129,7 @@ func TestX8_Script(t *testing.T) {
 				callback.Serve(p, "f", f, &callback.ServeOptions{Concurrency: 512})
 				peers <- p
 			}, &callback.PeerOptions{Codec: opaque{}}), nil)
-			relay := node(t, "--experimental-websocket", "--no-warnings", "testdata/script/relay.mjs", url)
+			relay := node(context.Background(), t, "--experimental-websocket", "--no-warnings", "testdata/script/relay.mjs", url)
 			leave := run(t, relay)
 			t.Cleanup(leave)
 			select {
