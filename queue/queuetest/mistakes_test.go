@@ -247,15 +247,7 @@ var putMistakes = []mistake{
 			r.Lease = 1
 		}
 	}, nil)},
-	{"stores an ID twice", "SameID", func(b *bent) {
-		seen := map[string]bool{}
-		jobs(func(e *driver.Envelope) {
-			if seen[e.ID] {
-				e.ID += "'"
-			}
-			seen[e.ID] = true
-		})(b)
-	}},
+	{"stores an ID twice", "SameID", storesTwice},
 	{"places only what is new", "SomeDuplicates", func(b *bent) {
 		b.put = func(ctx context.Context, r driver.PutRequest) ([]driver.Placed, error) {
 			placed, err := b.everything.Put(ctx, r)
@@ -487,6 +479,16 @@ var takeMistakes = []mistake{
 			return r
 		}
 	}},
+}
+
+// storesTwice takes a job that is put again for another.
+func storesTwice(b *bent) {
+	var seen sync.Map
+	jobs(func(e *driver.Envelope) {
+		if _, known := seen.LoadOrStore(e.ID, true); known {
+			e.ID += "'"
+		}
+	})(b)
 }
 
 func ungrouped(b *bent) { jobs(func(e *driver.Envelope) { e.Group = "" })(b) }

@@ -2,6 +2,7 @@ package queuetest
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,23 +48,15 @@ var soakMistakes = []mistake{
 	}},
 	{"loses retries", "lost", losesRetries},
 	{"loses a job that it accepted", "lost", func(b *bent) {
-		n := 0
+		var n atomic.Int64
 		b.put = func(ctx context.Context, r driver.PutRequest) ([]driver.Placed, error) {
-			if n++; n%8 == 0 && r.Claim == 0 {
+			if n.Add(1)%8 == 0 && r.Claim == 0 {
 				return nil, nil
 			}
 			return b.everything.Put(ctx, r)
 		}
 	}},
-	{"stores twice what was put twice", "lost", func(b *bent) {
-		seen := map[string]bool{}
-		jobs(func(e *driver.Envelope) {
-			if seen[e.ID] {
-				e.ID += "'"
-			}
-			seen[e.ID] = true
-		})(b)
-	}},
+	{"stores twice what was put twice", "lost", storesTwice},
 	{"finishes what is to be tried again", "lost", settles(func(s *driver.Settlement) {
 		if s.Outcome == driver.Retry {
 			s.Outcome, s.State = driver.Done, antiphon.StateFailed
@@ -102,13 +95,13 @@ var soakMistakes = []mistake{
 	{"has no groups", "order", ungrouped},
 	{"has one priority", "order", jobs(func(e *driver.Envelope) { e.Priority = 0 })},
 	{"hands out in no order", "order", func(b *bent) {
-		n := 0
-		jobs(func(e *driver.Envelope) { n++; e.Priority = 2*e.Priority + n%2 })(b)
+		var n atomic.Int64
+		jobs(func(e *driver.Envelope) { e.Priority = 2*e.Priority + int(n.Add(1)%2) })(b)
 	}},
 	{"now and then finds nothing", "wake", func(b *bent) {
-		n := 0
+		var n atomic.Int64
 		b.take = func(ctx context.Context, into []driver.Leased, r driver.TakeRequest) ([]driver.Leased, error) {
-			if n++; n%4 == 0 {
+			if n.Add(1)%4 == 0 {
 				time.Sleep(r.Wait)
 				return into, nil
 			}
