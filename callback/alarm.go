@@ -127,14 +127,14 @@ type round struct {
 	batch []placed
 	told  int    // how many of them have been told
 	from  uint32 // the shard to begin with: none has to wait for all of another
-	now   moment // when the batch was due
-	more  bool   // there was no room in it for all that is due
+	now   moment // when it began: what is due later is for another round
+	more  bool   // there was no room in the batch for all that is due
 	ended bool
 }
 
 func (t *table) expire() {
 	t.alarm.rung()
-	r := &round{table: t, more: true}
+	r := &round{table: t, now: t.now(), more: true}
 	r.run()
 }
 
@@ -162,7 +162,6 @@ func (r *round) run() {
 // fill makes a batch of what is due. If it is the last, the alarm is set before
 // anything in it is told: that may take long.
 func (r *round) fill() {
-	r.now = r.table.now()
 	r.batch, r.told, r.more = r.batch[:0], 0, false
 	next, n := never, r.live.Load()
 	for k := range n {
@@ -181,15 +180,20 @@ func (r *round) take(k uint32) moment {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for sh.heap.n > 0 {
-		d := *sh.heap.get(0)
-		if d.at > r.now {
-			return d.at
+		first := sh.heap.get(0).at
+		if first > r.now {
+			return first
 		}
 		if len(r.batch) == expireBatch {
 			r.more = true
 			break
 		}
-		sh.heap.remove(sh, 0)
+		i := sh.heap.n - 1
+		d := *sh.heap.get(i)
+		if d.at > r.now { // else many are due, and this one is the easiest to take out
+			i, d = 0, *sh.heap.get(0)
+		}
+		sh.heap.remove(sh, i)
 		s := sh.slot(d.slot)
 		s.at = 0
 		r.batch = append(r.batch, placed{s.entry, makeID(nonce{s.lo, s.hi}, r.ref(k, d.slot))})
