@@ -391,6 +391,95 @@ func TestC3_WhoIsSlowHoldsUpNobody(t *testing.T) {
 	})
 }
 
+// A shard with many that are due does not hold up the others.
+func TestC3_ShardsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 50_000
+		tb := forMany(newTable(nil, n))
+		first := map[uint32]int{} // of each shard: how many were told before it
+		told := 0
+		e := &thing{}
+		e.do = func(id ID, _ moment) {
+			tb.removeDue(id)
+			_, ref := id.parts()
+			if k := ref & uint32(len(tb.shards)-1); first[k] == 0 {
+				first[k] = told + 1
+			}
+			told++
+		}
+		for range n {
+			if _, err := tb.add(e, int64(time.Second)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		tb.close()
+		if told != n || len(first) != len(tb.shards) {
+			t.Fatal(told, len(first))
+		}
+		for k, before := range first {
+			if before > len(tb.shards)*expireBatch {
+				t.Errorf("shard %d had to wait for %d", k, before)
+			}
+		}
+	})
+}
+
+func TestC7_AnAlarmThatIsOffStaysOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mock := clock.NewMock()
+		tb := newTable(mock, 10)
+		if _, err := tb.add(&thing{}, int64(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		tb.close()
+		tb.alarm.set(int64(time.Minute)) // by one who was kept waiting
+		if now := mock.Now(); mock.WaitForAllTimers() != now {
+			t.Fatal("a timer is left")
+		}
+	})
+}
+
+// A hooking context has a way of its own to hang something on its end.
+type hooking struct {
+	context.Context
+	hook func()
+	off  atomic.Int64
+}
+
+func (h *hooking) Done() <-chan struct{} { return make(chan struct{}) }
+
+func (h *hooking) AfterFunc(func()) func() bool {
+	h.hook()
+	return func() bool { h.off.Add(1); return true }
+}
+
+// Ended before the hook is on its context, an expectation leaves none there.
+func TestC4_ContextsHoldNobodyWhoHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, early := range []bool{true, false} {
+			r := NewRegistry[int](nil)
+			h := &hooking{Context: context.Background(), hook: func() {}}
+			if early {
+				h.hook = func() { r.Close(nil) }
+			}
+			_, f, err := r.Expect(h, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !early {
+				time.Sleep(time.Second)
+				synctest.Wait()
+			}
+			if _, ok := f.Peek(); !ok || h.off.Load() != 1 {
+				t.Error("early:", early, "the hook was taken off", h.off.Load(), "times")
+			}
+			r.Close(nil)
+		}
+	})
+}
+
 // Touched while it is being told that it is due, an entry goes on.
 func TestC3_TouchedAtTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -141,13 +141,8 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 	if ctx.Err() != nil {
 		return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
 	}
-	if r.room != nil {
-		if t.closed.Load() {
-			return ID{}, nil, ErrClosed
-		}
-		if r.room.Acquire(ctx, 1) != nil {
-			return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
-		}
+	if r.room != nil && r.room.Acquire(ctx, 1) != nil { // Close makes room for all
+		return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
 	}
 	if ctx.Done() != nil {
 		return r.expectBound(ctx, ttl)

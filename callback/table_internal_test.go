@@ -215,8 +215,11 @@ func TestC1_NinetySixBitsAreRandom(t *testing.T) {
 func TestC1_GeneratorsAreSeededApart(t *testing.T) {
 	var a, b nonces
 	seen := map[nonce]bool{}
-	for range 4 * reseed {
+	for i := range 4 * reseed {
 		x, y := a.next(), b.next()
+		if want := reseed - 1 - i%reseed; a.left != want {
+			t.Fatal(a.left, "are left, want", want)
+		}
 		if seen[x] || seen[y] || x == y {
 			t.Fatal("again")
 		}
