@@ -87,7 +87,7 @@ func run(ctx context.Context, out io.Writer, addr string, once bool) error {
 		if err != nil {
 			break // interrupted
 		}
-		fmt.Fprintf(out, "dead letter: %s after %d attempts\n", letter.Request.Name, letter.Attempt)
+		fmt.Fprintf(out, "dead letter: %s, given up at attempt %d\n", letter.Request.Name, letter.Attempt)
 	}
 
 	if !once {

@@ -18,7 +18,7 @@ func TestOnce(t *testing.T) {
 	}
 	for _, want := range []string{
 		"forest.png   160 × 120", "flaky.png    160 × 120",
-		"broken.png   broken.png is no picture", "dead letter: broken.png after 1 attempts",
+		"broken.png   broken.png is no picture", "dead letter: broken.png, given up at attempt 1",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it does not print %q:\n%s", want, &out)
@@ -29,6 +29,7 @@ func TestOnce(t *testing.T) {
 // An interrupt lets what is under way end, and the page is there until then.
 func TestInterrupt(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
