@@ -11,7 +11,8 @@ import (
 // number up to the largest int is safe. The result is never negative.
 //
 // Backoffs are pure but for their jitter: they hold no state, and any number of
-// goroutines may share one. The constructors treat negative durations as 0.
+// goroutines may share one. The constructors treat negative durations as 0, and a
+// nil Backoff as one that does not wait.
 type Backoff func(attempt int) time.Duration
 
 // Constant waits d after each attempt.
@@ -52,12 +53,18 @@ func Exponential(base, limit time.Duration) Backoff {
 
 // FullJitter waits a random time between 0 and what b says.
 func FullJitter(b Backoff) Backoff {
+	if b == nil {
+		return Constant(0)
+	}
 	return func(attempt int) time.Duration { return upTo(b(attempt)) }
 }
 
 // EqualJitter waits half of what b says and a random part of the other half.
 // It suits polling, where a delay near 0 is of no use.
 func EqualJitter(b Backoff) Backoff {
+	if b == nil {
+		return Constant(0)
+	}
 	return func(attempt int) time.Duration {
 		d := max(0, b(attempt))
 		return d - upTo(d/2)

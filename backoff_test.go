@@ -31,6 +31,78 @@ func TestBackoffStaysWithinItsLimit(t *testing.T) {
 	}
 }
 
+// Delays only grow, until they are at the limit for good; jitter moves them within
+// its part of that. So for every attempt up to the 10000th, and around every power
+// of two up to the largest int.
+func TestBackoffGrowsAndSaturates(t *testing.T) {
+	numbers := make([]int, 0, 11_000)
+	for n := range 10_001 {
+		numbers = append(numbers, n)
+	}
+	for power := 16_384; power > 0; power *= 2 {
+		numbers = append(numbers, power-1, power, power+1)
+	}
+	numbers = append(numbers, math.MaxInt-1, math.MaxInt)
+	for _, c := range []struct {
+		base, limit time.Duration
+		factor      float64
+	}{
+		{1, time.Second, 2},
+		{time.Millisecond, time.Minute, 1.5},
+		{time.Second, time.Hour, 1e18},
+		{time.Second, math.MaxInt64, 2},
+		{time.Second, math.MaxInt64, 1.0001},
+		{math.MaxInt64, math.MaxInt64, 3},
+		{time.Minute, time.Second, 2},
+	} {
+		plain := antiphon.Geometric(c.base, c.limit, c.factor)
+		full, equal := antiphon.FullJitter(plain), antiphon.EqualJitter(plain)
+		last := min(c.base, c.limit)
+		for _, n := range numbers {
+			d := plain(n)
+			if d < last || d > c.limit || last == c.limit && d != last {
+				t.Fatalf("%+v: %d after attempt %d, and %d before", c, d, n, last)
+			}
+			if f := full(n); f < 0 || f > d {
+				t.Fatalf("%+v: full jitter of %d is %d after attempt %d", c, d, f, n)
+			}
+			if e := equal(n); e < d-d/2 || e > d {
+				t.Fatalf("%+v: equal jitter of %d is %d after attempt %d", c, d, e, n)
+			}
+			last = d
+		}
+		if last != c.limit {
+			t.Errorf("%+v: %d after the last attempt of all", c, last)
+		}
+	}
+}
+
+// What an own Backoff says is bounded too: no delay is negative.
+func TestJitterOfAnyBackoff(t *testing.T) {
+	for _, d := range []time.Duration{math.MinInt64, -1, 0, 1, 2, math.MaxInt64 - 1, math.MaxInt64} {
+		own := func(int) time.Duration { return d }
+		most := max(0, d)
+		for range 1000 {
+			if got := antiphon.FullJitter(own)(1); got < 0 || got > most {
+				t.Fatalf("full jitter of %d is %d", d, got)
+			}
+			if got := antiphon.EqualJitter(own)(1); got < most-most/2 || got > most {
+				t.Fatalf("equal jitter of %d is %d", d, got)
+			}
+		}
+	}
+}
+
+func TestX5_NilBackoffDoesNotWait(t *testing.T) {
+	for name, b := range map[string]antiphon.Backoff{"full": antiphon.FullJitter(nil), "equal": antiphon.EqualJitter(nil)} {
+		for _, n := range attempts {
+			if d := b(n); d != 0 {
+				t.Errorf("%s jitter of nil: %v", name, d)
+			}
+		}
+	}
+}
+
 func TestGeometric(t *testing.T) {
 	b := antiphon.Geometric(time.Second, time.Minute, 1.5)
 	for n, want := range map[int]time.Duration{-5: time.Second, 0: time.Second, 1: time.Second, 2: 1500 * time.Millisecond, 3: 2250 * time.Millisecond, 100: time.Minute} {

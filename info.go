@@ -27,8 +27,12 @@ type (
 	progressKey struct{}
 )
 
-// InfoFrom returns what ctx carries about the request, or the zero Info.
+// InfoFrom returns what ctx carries about the request, or the zero Info. Here and
+// below, a nil ctx counts as context.Background().
 func InfoFrom(ctx context.Context) Info {
+	if ctx == nil {
+		return Info{}
+	}
 	info, _ := ctx.Value(infoKey{}).(Info)
 	return info
 }
@@ -36,6 +40,9 @@ func InfoFrom(ctx context.Context) Info {
 // WithInfo returns a context that carries info. It is for those who build a way
 // and for tests of functions that call InfoFrom.
 func WithInfo(ctx context.Context, info Info) context.Context {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	return context.WithValue(ctx, infoKey{}, info)
 }
 
@@ -58,6 +65,9 @@ type Progress struct {
 // Report may be called by several goroutines at once. It does not wait for the
 // asker.
 func Report(ctx context.Context, percent float64, message string, data any) {
+	if ctx == nil {
+		return
+	}
 	tell, _ := ctx.Value(progressKey{}).(func(Progress))
 	if tell == nil {
 		return
@@ -81,6 +91,9 @@ func percentage(p float64) float64 {
 // tell is called by the goroutine that reports or receives: it must not block,
 // and must allow concurrent calls. A nil tell silences reports.
 func WithProgress(ctx context.Context, tell func(Progress)) context.Context {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	return context.WithValue(ctx, progressKey{}, tell)
 }
 

@@ -54,3 +54,19 @@ func TestDataAs(t *testing.T) {
 		t.Errorf("bytes as bytes: %q, %v", got, err)
 	}
 }
+
+func TestX5_NilContexts(t *testing.T) {
+	var none context.Context
+	antiphon.Report(none, 50, "nobody listens", nil)
+	if info := antiphon.InfoFrom(none); info.ID != "" || info.Attempt != 0 {
+		t.Errorf("%+v", info)
+	}
+	if info := antiphon.InfoFrom(antiphon.WithInfo(none, antiphon.Info{ID: "7"})); info.ID != "7" {
+		t.Errorf("%+v", info)
+	}
+	var told float64
+	antiphon.Report(antiphon.WithProgress(none, func(p antiphon.Progress) { told = p.Percent }), 50, "", nil)
+	if told != 50 {
+		t.Errorf("told %v", told)
+	}
+}

@@ -482,3 +482,27 @@ func TestGroupRemembersNothing(t *testing.T) {
 		}
 	})
 }
+
+// A key that cannot be one panics, as in a map, and the group stays as it was.
+func TestX7_KeyThatCannotBeHashed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var g future.Group[any, int]
+		fn := func(ctx context.Context) (int, error) { return 7, sleep(ctx, time.Second) }
+		under := g.Go(t.Context(), "key", fn)
+		for name, use := range map[string]func(key any){
+			"Do": func(key any) { _, _ = g.Do(t.Context(), key, fn) },
+			"Go": func(key any) { g.Go(t.Context(), key, fn) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s does not panic", name)
+					}
+				}()
+				use([]int{1})
+			}()
+		}
+		mustBe(t, g.Go(t.Context(), "key", nil2now), 7, nil) // the same flight
+		mustBe(t, under, 7, nil)
+	})
+}

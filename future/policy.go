@@ -14,8 +14,8 @@ import (
 // plain call. A negative field is a mistake: every ask fails with an error of
 // code invalid_argument that names it.
 //
-// Concurrency: a Policy is copied by Lift, With and Hedge; changing it later
-// changes nothing.
+// Concurrency: a Policy is copied by Lift and With; changing it later changes
+// nothing.
 type Policy struct {
 	// Timeout is how long one attempt may take, from its start: waiting for a
 	// slot does not count. After that its context is

@@ -55,6 +55,20 @@ func TestNegativePolicyFieldsFailEachAsk(t *testing.T) {
 	}
 }
 
+// What becomes of a Policy later is nothing to those who were made with it.
+func TestPolicyIsCopied(t *testing.T) {
+	calls := 0
+	f := func(context.Context, int) (int, error) { calls++; return 0, errBoom }
+	p := &future.Policy{Attempts: 3, Backoff: antiphon.Constant(0)}
+	ask, with := future.Lift(f, p), future.With(f, p)
+	*p = future.Policy{Attempts: -1}
+	_, err := ask(t.Context(), 1).Await(t.Context())
+	is(t, err, errBoom)
+	_, err = with(t.Context(), 1)
+	is(t, err, errBoom)
+	same(t, 6, calls)
+}
+
 func TestAttempts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var infos []antiphon.Info

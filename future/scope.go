@@ -27,6 +27,8 @@ import (
 // Closing: the scope ends when Run returns; what is started in it later fails
 // with ErrNotStarted, as does what waited for a slot when the scope was
 // cancelled.
+//
+// Zero value: of no use, and panics; only Run makes a Scope.
 type Scope struct {
 	context.Context
 	cancel context.CancelCauseFunc
