@@ -87,7 +87,7 @@ func spark(ns []int) template.HTML {
 		top, total = max(top, n), total+n
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="spark" viewBox="0 0 180 32" role="img" aria-label="%d jobs ended in %d minutes, at most %d in one">`, total, len(ns), top)
+	fmt.Fprintf(&b, `<svg class="spark" viewBox="0 0 180 32" preserveAspectRatio="none" role="img" aria-label="%d jobs ended in %d minutes, at most %d in one">`, total, len(ns), top)
 	b.WriteString(`<polyline points="`)
 	for i, n := range ns {
 		fmt.Fprintf(&b, "%.1f,%.1f ", float64(i)*180/float64(max(len(ns)-1, 1)), 30-28*float64(n)/float64(top))
