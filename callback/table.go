@@ -58,9 +58,6 @@ const (
 )
 
 func newTable(clk clock.Clock, limit int) *table {
-	if clk == nil {
-		clk = clock.New()
-	}
 	t := &table{max: int64(limit)}
 	for 1<<t.bits < 8*runtime.GOMAXPROCS(0) && t.bits < maxBits {
 		t.bits++

@@ -1,7 +1,6 @@
 package callback
 
 import (
-	"context"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"github.com/benbjohnson/clock"
 )
@@ -517,35 +515,5 @@ func TestX1_ManyAtOnce(t *testing.T) {
 		if n == 0 {
 			t.Error("nothing expired")
 		}
-	})
-}
-
-func TestAPendingExpectationIsSmall(t *testing.T) {
-	wide := unsafe.Sizeof(uintptr(0)) == 8
-	if got := unsafe.Sizeof(slot{}) + unsafe.Sizeof(deadline{}); wide && got != 48 {
-		t.Error("in the table:", got, "bytes")
-	}
-	if got := unsafe.Sizeof(expectation[int]{}); wide && got != 64 {
-		t.Error("with its promise:", got, "bytes")
-	}
-}
-
-func TestX6_LimitsAreOnByDefault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r Registry[int]
-		r.ready().count.Store(1<<20 - 1) // as if there were so many
-		_, f, err := r.Expect(context.Background(), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := r.Expect(context.Background(), 0); err != ErrFull {
-			t.Fatal(err)
-		}
-		time.Sleep(30 * time.Second) // and nothing is without end
-		synctest.Wait()
-		if o, ok := f.Peek(); !ok || o.Err != ErrExpired {
-			t.Fatal(o)
-		}
-		r.Close(nil)
 	})
 }
