@@ -1,6 +1,22 @@
 # The steps of .ci/run. Each is a function step_NAME whose last line of output
 # sums it up.
 
+# What tests use that is not of Go: elsewhere than in CI they skip without it, loudly.
+step_install() {
+	local want=() missing
+	command -v chromium >/dev/null || want+=(chromium)
+	command -v node >/dev/null || want+=(nodejs)
+	command -v strace >/dev/null || want+=(strace)
+	if [ ${#want[@]} -gt 0 ] && [ "${CI:-}" = true ]; then
+		export DEBIAN_FRONTEND=noninteractive
+		apt-get update -q && apt-get install -qy --no-install-recommends "${want[@]}" || { hint "install ${want[*]} by hand"; return 1; }
+	elif [ ${#want[@]} -gt 0 ]; then
+		echo "not here, so its tests skip: ${want[*]}"
+		return
+	fi
+	echo "chromium, node and strace are here"
+}
+
 step_layout() {
 	local bad=0 long sleeps marks paths
 	if ! diff <(modules work | sort) <(go work edit -json | sed -n 's/.*"DiskPath": "\(.*\)".*/\1/p' | sed 's|^\./||' | sort); then
@@ -74,6 +90,13 @@ step_lint() {
 	return $bad
 }
 
+# What is generated is what the generator makes today.
+step_generate() {
+	go generate ./examples/asker || return 1
+	git diff --exit-code -- examples/asker || { hint "commit what go generate ./examples/asker makes"; return 1; }
+	echo "generated code is up to date"
+}
+
 # The README's commands are run as they stand there, and its code is compiled.
 step_readme() {
 	local check commands want
@@ -102,7 +125,7 @@ step_race() {
 # Coverage of the core's packages, each by the tests of what stands on it.
 step_cover() {
 	local p tests got bad=0 list=""
-	for p in . ./future ./callback; do
+	for p in . ./future ./callback ./queue; do
 		tests=". ./future/..."
 		[ "$p" = . ] || [ "$p" = ./future ] || tests="$p/..."
 		go test -coverprofile="$logs/cover" -coverpkg="$p" $tests >"$logs/coverage.txt" 2>&1 || { cat "$logs/coverage.txt"; return 1; }
