@@ -307,21 +307,22 @@ func (p *Peer) abort(a asked, id ID, err error) {
 }
 
 // failed deals with a request of c that could not be sent. What the transport does
-// not vouch for is unknown. Where it may mend, and the request is to be sent again,
-// the ask goes on.
+// not vouch for is unknown. The ask goes on where it may mend, and the request is to
+// be sent again; and where an attempt before has left.
 func (p *Peer) failed(id ID, c *askCore, err error) {
 	again := false
 	if !antiphon.IsPermanent(err) && !errors.Is(err, ErrClosed) && !errors.Is(err, ErrFull) {
 		p.table.hold(id, func() { again = c.again() })
 	}
-	if again {
+	surely := antiphon.ClassOf(err) == notAccepted
+	if again || surely && !c.unsent() {
 		return
 	}
 	e, missing := p.table.remove(id, gone)
 	if missing != nil {
 		return
 	}
-	if antiphon.ClassOf(err) != notAccepted || !c.unsent() { // an attempt before may have left
+	if !surely {
 		err = because(ErrDisconnected, unknown, err)
 	}
 	c.drop()
