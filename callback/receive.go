@@ -19,6 +19,8 @@ func (p *Peer) read(r *running, in Inbox, s *service) error {
 		switch {
 		case err == nil:
 			p.dispatch(d, s)
+		case r.ctx.Err() != nil:
+			return err // whatever the cause is
 		case errors.Is(err, ErrMalformed):
 			p.observe(antiphon.Event{Name: "callback.malformed", Err: err})
 		case errors.Is(err, ErrDisconnected):

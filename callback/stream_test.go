@@ -353,5 +353,6 @@ func TestStreamIdle(t *testing.T) {
 				t.Errorf("%v after %v, want %v", err, d, want)
 			}
 		}
+		time.Sleep(time.Minute) // the work does not look at its context
 	})
 }
