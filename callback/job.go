@@ -101,21 +101,29 @@ func (j *job) finish(body []byte, err error) {
 		m.Seq = j.credit.sent
 	}
 	js.answered(j, m)
-	var unsent error
-	if !j.unwanted() {
-		// It waits for room as long as the asker would: so a peer that does not
-		// read fills the slots, and what it asks more is refused.
-		unsent = p.out.postWait(j, outgoing{m: m})
+	if j.unwanted() {
+		j.settle(nil)
+		return
 	}
-	if unsent != nil {
-		p.observe(antiphon.Event{Name: "callback.unsent", Kind: Reply.String(), ID: idString(j.d.ID), Err: unsent})
+	o := outgoing{m: m}
+	if j.d.Settle != nil {
+		o.sent = j.settle
 	}
-	settle(p, j.d, unsent)
-	js.mu.Lock()
-	again := j.again
-	js.mu.Unlock()
-	for _, d := range again {
-		settle(p, d, unsent)
+	// It waits for room as long as the asker would: so a peer that does not read
+	// fills the slots, and what it asks more is refused.
+	if err := p.out.postWait(j, o); err != nil {
+		p.observe(antiphon.Event{Name: "callback.unsent", Kind: Reply.String(), ID: idString(j.d.ID), Err: err})
+		j.settle(err)
+	}
+}
+
+// settle settles the request and its copies; no more of these will come.
+func (j *job) settle(err error) {
+	p := j.service.peer
+	err = comesAgain(err)
+	settle(p, j.d, err)
+	for _, d := range j.again {
+		settle(p, d, err)
 	}
 }
 

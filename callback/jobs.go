@@ -2,6 +2,7 @@ package callback
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
 	"time"
@@ -166,13 +167,16 @@ func (js *jobs) enter(j *job, now time.Time) bool {
 // repeated deals with a request that came again. If it is late, it is done with;
 // else the answer to the other will be the answer to it.
 func (js *jobs) repeated(j *job, late bool, answer *Message) {
-	p := js.peer
-	p.observe(antiphon.Event{Name: "callback.repeated", Kind: j.service.name, ID: j.d.ID.String()})
+	p, d := js.peer, j.d
+	p.observe(antiphon.Event{Name: "callback.repeated", Kind: j.service.name, ID: d.ID.String()})
 	if answer != nil {
-		p.reply(answer)
-	}
-	if late {
-		settle(p, j.d, nil)
+		var done func(error)
+		if d.Settle != nil {
+			done = func(err error) { settle(p, d, comesAgain(err)) }
+		}
+		p.reply(answer, done)
+	} else if late {
+		settle(p, d, nil)
 	}
 }
 
@@ -261,16 +265,19 @@ func (js *jobs) refuse(d Delivery, why error) {
 	p, m := js.peer, d.Message
 	p.observe(antiphon.Event{Name: "callback.refused", Kind: m.To, ID: idString(m.ID), Err: why})
 	if m.Kind == Request {
-		p.reply(&Message{Kind: Reply, ID: m.ID, To: m.ReplyTo, Err: antiphon.FromError(why)})
+		p.reply(&Message{Kind: Reply, ID: m.ID, To: m.ReplyTo, Err: antiphon.FromError(why)}, nil)
 	}
 	settle(p, d, nil)
 }
 
-// reply sends m, if there is room.
-func (p *Peer) reply(m *Message) {
+// reply sends m, if there is room. done, which may be nil, is told of it.
+func (p *Peer) reply(m *Message, done func(error)) {
 	id := m.ID
-	if err := p.out.post(outgoing{m: m}); err != nil {
+	if err := p.out.post(outgoing{m: m, sent: done}); err != nil {
 		p.observe(antiphon.Event{Name: "callback.unsent", Kind: Reply.String(), ID: idString(id), Err: err})
+		if done != nil {
+			done(err)
+		}
 	}
 }
 
@@ -313,6 +320,16 @@ func (js *jobs) cancel(why error, streams bool) {
 	for _, j := range all {
 		j.end(why)
 	}
+}
+
+// comesAgain returns err, because of which an answer was not sent, if it is a reason
+// to have the request come again. Where the asker is gone, or there is no room, it is
+// none: that would be a loop.
+func comesAgain(err error) error {
+	if antiphon.ClassOf(err) == notAccepted && !errors.Is(err, errSlow) {
+		return nil
+	}
+	return err
 }
 
 // settle tells the wire that d is done with.

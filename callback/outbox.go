@@ -48,6 +48,9 @@ type outgoing struct {
 	key  string   // of what replaces its elders of the same address
 	keep bool     // it does
 	size int
+	// sent is called when the transport has m, with nil, or when that has failed,
+	// unless the peer is closed before or post says so itself. May be nil.
+	sent func(error)
 }
 
 const allLanes = 1<<lanes - 1
@@ -107,7 +110,10 @@ func (b *outbox) offer(o *outgoing) (ok bool, err error) {
 // try lets the transport have o. It reports false if that has no room.
 func (b *outbox) try(o *outgoing) (ok bool, err error) {
 	if o.ask == nil {
-		return b.peer.try.TrySend(o.m)
+		if ok, err = b.peer.try.TrySend(o.m); ok && err == nil && o.sent != nil {
+			o.sent(nil)
+		}
+		return ok, err
 	}
 	t, wanted := o.ask.leaves(b.peer)
 	if !wanted {
@@ -293,6 +299,9 @@ func (b *outbox) send(o *outgoing) {
 		if kind == Event {
 			p.observe(antiphon.Event{Name: "callback.dropped", Kind: to, Err: ErrExpired})
 		}
+		if o.sent != nil {
+			o.sent(nil)
+		}
 		return // of a request: its ask expires by itself
 	}
 	var t trip
@@ -318,6 +327,9 @@ func (b *outbox) send(o *outgoing) {
 	}
 	cancel(nil)
 	if o.ask == nil {
+		if o.sent != nil {
+			o.sent(err)
+		}
 		if err != nil {
 			p.observe(antiphon.Event{Name: "callback.unsent", Kind: kind.String() + " " + to, ID: idString(id), Err: err})
 		}

@@ -3,6 +3,7 @@ package callback_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -276,21 +277,76 @@ func TestShutdownOfAnIdlePeer(t *testing.T) {
 	})
 }
 
-// What hangs on the future of an ask that Close ends may end the goroutine: the
-// others are settled all the same.
-func TestX7_CloseSettlesAllWhateverHangsOnThem(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		p, _ := alone(t, nil)
-		ask := callback.Dial[int, int](p, "f", nil)
-		var fs []*future.Future[int]
-		for i := range 100 {
-			fs = append(fs, ask(none, i))
-		}
-		_ = p.Close()
-		for _, f := range fs {
-			if _, err := outcome(t, f); !errors.Is(err, callback.ErrClosed) {
-				t.Error(err)
-			}
-		}
-	})
+// A gated end sends nothing before its gate is open.
+type gated struct {
+	*busEnd
+	gate chan struct{}
+}
+
+func (g *gated) Send(ctx context.Context, m *callback.Message) error {
+	<-g.gate
+	return g.busEnd.Send(ctx, m)
+}
+
+// X7: what hangs on the futures of asks may end the goroutine that settles them,
+// whichever that is: the others are settled all the same, and the peer lives on.
+func TestX7_WhoEndsTheSettlerHarmsNobody(t *testing.T) {
+	for _, how := range []string{"close", "break", "answer", "refuse", "time"} {
+		t.Run(how, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				b := newBus(callback.Caps{Bounces: true})
+				e := &gated{&busEnd{bus: b}, make(chan struct{})}
+				p := callback.NewPeer(e, nil)
+				go func() { _ = p.Run(none) }() // which is one of those that are ended
+				defer func() { _ = p.Close() }()
+				server, _ := b.peer(t, nil)
+				release := make(chan struct{})
+				callback.Serve(server, "slow", func(_ context.Context, n int) (int, error) { <-release; return n, nil }, nil)
+				callback.Serve(server, "echo", echo, nil)
+				synctest.Wait()
+				name := "slow"
+				if how == "refuse" {
+					name = "nobody"
+				}
+				ask := callback.Dial[int, int](p, name, nil)
+				var exited atomic.Int64
+				exit := func(error) (int, error) { exited.Add(1); runtime.Goexit(); return 0, nil }
+				var fs []*future.Future[int]
+				for i := range 50 {
+					f := ask(none, i)
+					future.Recover(f, exit)
+					future.Map(f, func(int) (int, error) { return exit(nil) })
+					fs = append(fs, f)
+				}
+				close(e.gate)
+				synctest.Wait()
+				switch how {
+				case "close":
+					go func() { _ = p.Close() }()
+				case "break":
+					e.breaks()
+				case "time":
+					time.Sleep(time.Minute)
+				case "answer":
+					close(release)
+				}
+				synctest.Wait()
+				for _, f := range fs {
+					_, _ = outcome(t, f)
+				}
+				if n := exited.Load(); n != 50 {
+					t.Error(n, "goroutines were ended")
+				}
+				if how != "answer" {
+					close(release)
+				}
+				if how == "close" {
+					return
+				}
+				if v, err := await(t, callback.Dial[int, int](p, "echo", nil)(none, 7)); v != 7 || err != nil {
+					t.Error(v, err)
+				}
+			})
+		})
+	}
 }
