@@ -233,9 +233,9 @@ func TestC8_PeerThatNeverReads(t *testing.T) {
 		if n := calls.Load(); n != 1+4+2 { // with the writer, waiting, and waiting for room
 			t.Error(n, "calls")
 		}
-		time.Sleep(time.Minute) // all that is over
+		time.Sleep(2 * time.Minute) // all that is over
 		wire.open()
-		if n := len(f.all()); n > 1 {
+		if n := len(f.all()); n > 0 {
 			t.Error(n, "answers that nobody waits for")
 		}
 		f.request("f", 1, "1")

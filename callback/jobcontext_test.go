@@ -143,7 +143,7 @@ func TestErrOfTheWorksContext(t *testing.T) {
 		look(nil)
 		time.Sleep(time.Hour - 1)
 		look(nil)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		look(context.DeadlineExceeded)
 		f.send(callback.Message{Kind: callback.Cancel, ID: callback.ID{1, 1}})
 		synctest.Wait()
@@ -237,7 +237,7 @@ func TestX1_ContextOfTheWorkUnderContention(t *testing.T) {
 				f.send(callback.Message{Kind: callback.Cancel, ID: id})
 			}
 			if i%10 == 0 {
-				time.Sleep(2)
+				time.Sleep(2 * time.Nanosecond)
 				f.all()
 			}
 		}

@@ -82,6 +82,8 @@ func (b *outbox) postWait(ctx context.Context, o outgoing) error {
 			select {
 			case <-room:
 			case <-ctx.Done():
+			}
+			if ctx.Err() != nil {
 				return gaveUp(ctx, notAccepted)
 			}
 		}

@@ -161,6 +161,7 @@ func TestBeforeRun(t *testing.T) {
 		_, err := outcome(t, late)
 		ended(t, err, antiphon.CodeDeadlineExceeded, antiphon.ClassNotAccepted, callback.ErrExpired, context.DeadlineExceeded)
 		run(t, p)
+		synctest.Wait()
 		f.answer(f.next(callback.Request), "11")
 		if v, err := await(t, first); v != 11 || err != nil {
 			t.Error(v, err)

@@ -128,7 +128,7 @@ func TestProgressOnAStuckWire(t *testing.T) {
 			for i := range 1000 {
 				antiphon.Report(ctx, float64(i%100), "", i)
 				if i == 0 {
-					time.Sleep(1) // until the writer has it
+					time.Sleep(time.Nanosecond) // until the writer has it
 				}
 			}
 			antiphon.Report(ctx, 0, "", func() {})
