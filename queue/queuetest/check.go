@@ -111,8 +111,8 @@ func (l *life) explain() string {
 type spell struct {
 	*life
 	interval
-	ready    bounds // since when
-	released bool
+	ready  bounds // since when
+	lapsed bool   // because a lease ran out
 }
 
 // certain reports whether all that was done to the job is known, and in what order.
@@ -140,19 +140,19 @@ func (l *life) spells() (all []spell) {
 				break
 			}
 		}
-		ready, released := s.after.ready, s.after.released
+		ready, lapsed := s.after.ready, false
 		switch {
 		case s.after.cancel: // it may have ended
 			continue
 		case s.after.stage == leased:
-			ready, released = s.after.over, false
+			ready, lapsed = s.after.over, true
 		case s.after.stage != waiting:
 			continue
 		}
 		ready = bounds{ready.lo - l.precision, plus(ready.hi, l.precision)}
 		until = min(until, s.after.expires.lo-l.precision)
 		if from := max(ready.hi, s.to); from < until {
-			all = append(all, spell{l, interval{from, until}, ready, released})
+			all = append(all, spell{l, interval{from, until}, ready, lapsed})
 		}
 	}
 	return all
@@ -190,6 +190,8 @@ func (h *history) together(lives map[string]*life) (wrong []string) {
 }
 
 // overtaken looks for jobs that were handed out before one that should have been.
+// Whose lease ran out is ready then, but when that is noticed is another matter: it
+// has no place among those of its priority.
 func overtaken(lives map[string]*life, all []spell) (wrong []string) {
 	for _, l := range lives {
 		before := model{}
@@ -210,7 +212,7 @@ func overtaken(lives map[string]*life, all []spell) (wrong []string) {
 				if o.life == l || o.from >= from || o.to <= s.to || other < priority {
 					continue
 				}
-				if other > priority || o.ready.hi < ready.lo-l.precision && !was.released {
+				if other > priority || !o.lapsed && was.stage == waiting && !was.released && o.ready.hi < ready.lo-l.precision {
 					wrong = append(wrong, fmt.Sprintf("job %s of priority %d was handed out from %v to %v, before %s of priority %d that was ready from %v to %v:\n\t%v\n\t%v", l.id, priority, from, s.to, o.id, other, o.from, o.to, l.steps, o.steps))
 				}
 			}

@@ -1,4 +1,4 @@
-// Package queuetest checks backends of queues.
+// Package queuetest checks backends of queues, and watches queues in tests.
 //
 // # Is this backend right?
 //
@@ -25,6 +25,13 @@
 // The last rule is a soak: workers that are slow, crash and lose answers do what they
 // like for as many seeds as there is time for, and whatever the backend said is held
 // against a model of a leased queue. [Soak] does that alone.
+//
+// [BenchmarkBackend] measures what a job costs.
+//
+// # What did this queue do?
+//
+// A [Recorder] stands between a queue and its backend, and keeps a list of what
+// happened, for the tests of programs that use queues.
 //
 // The package imports only the standard library and what it tests.
 package queuetest

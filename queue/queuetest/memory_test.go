@@ -20,3 +20,7 @@ func TestMemoryInRealTime(t *testing.T) {
 	t.Parallel()
 	queuetest.TestBackend(t, queuetest.Store{Open: memory, Tick: 20 * time.Millisecond, Slack: 3 * time.Second})
 }
+
+func BenchmarkMemory(b *testing.B) {
+	queuetest.BenchmarkBackend(b, queuetest.Store{Open: memory})
+}

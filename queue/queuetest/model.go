@@ -34,7 +34,7 @@ type model struct {
 	ready      bounds        // while it waits: since when, or from when
 	over       bounds        // while it is leased: when that is over
 	expires    bounds
-	settled    int64 // the fence of the last settlement
+	settled    int64 // the fence of the last settlement, if nothing has happened since
 	how        driver.Outcome
 }
 
@@ -98,7 +98,7 @@ func (w world) maybeExpired(precision time.Duration) (all []world) {
 		gone := w
 		gone.at.lo = max(w.at.lo, after-precision)
 		gone.lo = gone.at.lo
-		gone.stage, gone.state = ended, antiphon.StateExpired
+		gone.stage, gone.state, gone.settled = ended, antiphon.StateExpired, 0
 		all = append(all, gone)
 	}
 	return all
@@ -118,7 +118,12 @@ func (w world) given(precision time.Duration) []world {
 
 // step returns what m may be after e, if e is as it should be; nothing if it is not.
 func (m model) step(e *event, precision time.Duration) (all []model) {
-	for _, w := range m.during(bounds{e.from, e.to}, precision) {
+	worlds := m.during(bounds{e.from, e.to}, precision)
+	if b := (bounds{max(e.from, m.lo), e.to}); b.lo <= b.hi && (e.what == wasLookedUp || e.what == wasCanceled) {
+		// That a time is over may not have been noticed by what only looks.
+		worlds = append(worlds, world{m, b})
+	}
+	for _, w := range worlds {
 		for _, after := range w.apply(e, precision) {
 			after.lo = max(after.lo, after.at.lo)
 			all = append(all, after.model)
@@ -250,7 +255,7 @@ func (w world) wish(e *event) []world {
 		}
 		return nil
 	case w.stage == waiting:
-		w.stage, w.state, w.cancel = ended, antiphon.StateCanceled, true
+		w.stage, w.state, w.cancel, w.settled = ended, antiphon.StateCanceled, true, 0
 	case w.stage == leased:
 		w.cancel = true
 	}
