@@ -112,11 +112,14 @@ type ending struct {
 	contentType string
 	err         *antiphon.Error
 	bury        bool
-	fence       int64 // of the lease whose holder ended it, or 0
+	fence       int64 // of the lease whose holder ended it or had given it back, or 0
 }
 
 // end moves a job to those that have ended.
 func (t *tx) end(j row, how ending) error {
+	if how.fence == 0 && j.settled == j.fence {
+		how.fence = j.settled // its last holder had given it back, and may say so again
+	}
 	n := t.count(j.queue)
 	if j.state != leased {
 		n.waiting--

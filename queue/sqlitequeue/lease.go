@@ -267,10 +267,11 @@ func (t *tx) settle(queue string, x *driver.Settlement) error {
 			j.err = sql.NullString{String: text.(string), Valid: true}
 		}
 	}
-	if over, err := t.over(j); over || err != nil {
+	if _, err := t.exec("UPDATE antiphon_jobs SET attempt = attempt + ?, settled = fence, err = ? WHERE seq = ?", attempts, text, j.seq); err != nil {
 		return err
 	}
-	if _, err := t.exec("UPDATE antiphon_jobs SET attempt = attempt + ?, settled = fence, err = ? WHERE seq = ?", attempts, text, j.seq); err != nil {
+	j.settled = j.fence
+	if over, err := t.over(j); over || err != nil {
 		return err
 	}
 	t.count(queue).waiting++
