@@ -99,6 +99,14 @@ func checkCancelLeased(t *trial) {
 		s.cancels(c, e.ID)
 		if o != driver.Done {
 			s.settled(by(o, l))
+			if _, ok := s.b.(driver.Results); ok {
+				if err := s.settle(by(o, l)); err != nil {
+					t.Errorf("%s of a job that somebody wishes to end, said again: %v", outcomes[o], err)
+				}
+				if r := s.record(e.ID); o == driver.Release && r.Attempt != 0 {
+					t.Errorf("a job that somebody wishes to end was released, and its record counts %d attempts, want 0", r.Attempt)
+				}
+			}
 		} else {
 			t.pause(t.late(lease))
 		}

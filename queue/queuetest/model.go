@@ -34,7 +34,7 @@ type model struct {
 	ready      bounds        // while it waits: since when, or from when
 	over       bounds        // while it is leased: when that is over
 	expires    bounds
-	settled    int64 // the fence of the last settlement, if nothing has happened since
+	settled    int64 // the fence of the last settlement
 	how        driver.Outcome
 }
 
@@ -98,7 +98,7 @@ func (w world) maybeExpired(precision time.Duration) (all []world) {
 		gone := w
 		gone.at.lo = max(w.at.lo, after-precision)
 		gone.lo = gone.at.lo
-		gone.stage, gone.state, gone.settled = ended, antiphon.StateExpired, 0
+		gone.stage, gone.state = ended, antiphon.StateExpired
 		all = append(all, gone)
 	}
 	return all
@@ -126,6 +126,9 @@ func (m model) step(e *event, precision time.Duration) (all []model) {
 	for _, w := range worlds {
 		for _, after := range w.apply(e, precision) {
 			after.lo = max(after.lo, after.at.lo)
+			if e.what == wasLookedUp { // a read may not see what is being written, whose time is earlier
+				after.lo = m.lo
+			}
 			all = append(all, after.model)
 		}
 	}
@@ -255,7 +258,7 @@ func (w world) wish(e *event) []world {
 		}
 		return nil
 	case w.stage == waiting:
-		w.stage, w.state, w.cancel, w.settled = ended, antiphon.StateCanceled, true, 0
+		w.stage, w.state, w.cancel = ended, antiphon.StateCanceled, true
 	case w.stage == leased:
 		w.cancel = true
 	}
