@@ -160,11 +160,11 @@ func (c *Conn) lost(l *link, cause error) {
 	c.wake()
 	c.unquiet()
 	c.mu.Unlock()
-	signal(c.in.reader)
-	l.end(cause)
 	if !closed {
 		c.observe("ws.disconnected", cause, 0)
 	}
+	signal(c.in.reader)
+	l.end(cause)
 	if redial {
 		go c.redial()
 	}
