@@ -287,6 +287,9 @@ func TestC6_ServerThatNeverReads(t *testing.T) {
 			t.Error("answered")
 		}
 		m := &callback.Message{Kind: callback.Event, To: "x", Body: large}
+		if err := c.Send(t.Context(), m); err != nil { // one of each sort always fits
+			t.Error(err)
+		}
 		brief, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		at := time.Now()

@@ -68,6 +68,10 @@ func (s *Server) register(c *Conn, session *session) bool {
 // the session is over then. Of several that try at once the last one wins.
 func (c *Conn) resume(ctx context.Context, l *link, came uint32) (bool, error) {
 	c.mu.Lock()
+	if s := c.session; s != nil && !s.was(came) {
+		c.mu.Unlock()
+		return false, errSession
+	}
 	for l := c.link; l != nil; l = c.link { // it only looks alive
 		c.mu.Unlock()
 		c.lost(l, errReplaced)

@@ -75,11 +75,16 @@ func (s *session) forget(n int) {
 	}
 }
 
+// was reports whether there ever were so many frames of ours.
+func (s *session) was(upTo uint32) bool { return s.sent-upTo < 1<<31 }
+
 // ack forgets what has arrived. It reports false for what never was.
 func (s *session) ack(upTo uint32) bool {
-	n := upTo - s.acked
-	if n > s.sent-s.acked {
-		return n > 1<<31 // it was said before
+	switch {
+	case !s.was(upTo):
+		return false
+	case upTo-s.acked > s.sent-s.acked:
+		return true // it was said before
 	}
 	s.acked = upTo
 	if over := len(s.kept) - int(s.sent-upTo); over > 0 {
@@ -144,7 +149,9 @@ func (s *session) replay(c *Conn) {
 	s.unsaid, s.unsaidLen = 0, 0 // the hello has said it
 	now := c.opts.Clock.Now()
 	for _, k := range s.kept {
-		c.enqueue(k.renewed(now))
+		frame := k.renewed(now)
+		kind, _, _ := cutFrame(frame)
+		c.enqueue(frame, callback.Kind(kind[0]))
 	}
 }
 

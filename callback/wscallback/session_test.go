@@ -116,6 +116,11 @@ func TestSessionReplays(t *testing.T) {
 			}
 			_ = ws.CloseNow()
 		}
+		// Who counts what was never sent is refused, and disturbs nobody.
+		ws = n.foreign(t, speaking(resuming))
+		if _, err := greeting(t, ws, first.ID, 6); websocket.CloseStatus(err) != websocket.StatusProtocolError {
+			t.Error(err)
+		}
 		// What was acknowledged is not there any more: so the session is over.
 		ws = n.foreign(t, speaking(resuming))
 		if m, err := greeting(t, ws, first.ID, 2); err != nil || m.ID == first.ID || m.Seq != 0 {

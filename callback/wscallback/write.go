@@ -17,7 +17,7 @@ import (
 // guards it.
 type outgoing struct {
 	packets []packet
-	held    int           // bytes of them, and of the one that is being written
+	held    weights       // of them, and of the one that is being written
 	writing bool          // it is being written
 	crowd   bool          // packets have more than one frame, lately
 	room    chan struct{} // closed when there is room, or a connection; nil if nobody waits
@@ -28,8 +28,24 @@ type outgoing struct {
 type packet struct {
 	b      []byte
 	frames int
+	held   weights
 	buf    *[]byte // what b is a part of, if that goes back to the pool
 }
+
+// weights are bytes by lane: of answers and the like, of requests, and of events.
+type weights [3]int
+
+func lane(k callback.Kind) int {
+	switch k {
+	case callback.Request:
+		return 1
+	case callback.Event:
+		return 2
+	}
+	return 0
+}
+
+func (w *weights) all() int { return w[0] + w[1] + w[2] }
 
 const (
 	// batch is how many bytes of frames share a packet.
@@ -100,32 +116,30 @@ func (c *Conn) put(m *callback.Message, willing bool) (wait <-chan struct{}, err
 	return nil, c.take(m, frame, now)
 }
 
+// share is which part of a buffer each lane may fill.
+var share = weights{1, 2, 4}
+
 var waitForever = make(chan struct{})
 
 // room reports whether a message of about size bytes can be taken, or what to wait
 // for. The caller holds the lock.
 func (c *Conn) room(kind callback.Kind, size int, willing bool) (wait <-chan struct{}, err error) {
-	share := c.opts.Buffer
-	if c.link == nil {
-		share = c.opts.ResumeBuffer
+	l := lane(kind)
+	able := c.in.broken == 0
+	switch {
+	case c.link != nil: // one of each sort always fits
+		able = able && (c.out.held[l] == 0 || c.out.held.all()+size <= c.opts.Buffer/share[l])
+	case c.session != nil: // what is not kept is lost
+		able = able && c.session.bytes+size <= c.opts.ResumeBuffer/share[l]
+	default:
+		able = false
 	}
-	switch kind {
-	case callback.Request:
-		share /= 2
-	case callback.Event:
-		share /= 4
-	}
-	held := c.out.held
-	if c.link == nil && c.session != nil {
-		held = c.session.bytes
-	}
-	able := (c.link != nil || c.session != nil) && c.in.broken == 0
 	switch {
 	case c.closed:
 		return nil, callback.ErrClosed
 	case c.final:
 		return nil, callback.ErrUndeliverable
-	case able && (held == 0 || held+size <= share):
+	case able:
 		return nil, nil
 	case !willing:
 		return waitForever, nil
@@ -192,7 +206,7 @@ func (c *Conn) take(m *callback.Message, frame []byte, now time.Time) (err error
 		}
 	}
 	if frame != nil {
-		c.enqueue(frame)
+		c.enqueue(frame, m.Kind)
 	} else if err = c.gather(m, now); err != nil {
 		return err
 	}
@@ -201,16 +215,24 @@ func (c *Conn) take(m *callback.Message, frame []byte, now time.Time) (err error
 }
 
 // enqueue enters a frame that is encoded.
-func (c *Conn) enqueue(frame []byte) {
+func (c *Conn) enqueue(frame []byte, kind callback.Kind) {
 	o := &c.out
-	o.held += len(frame)
+	var p *packet
 	if c.text || len(frame) > apart {
-		o.packets = append(o.packets, packet{b: frame, frames: 1})
-		return
+		o.packets = append(o.packets, packet{b: frame})
+		p = &o.packets[len(o.packets)-1]
+	} else {
+		p = o.gathering()
+		p.b = append(p.b, frame...)
 	}
-	p := o.gathering()
-	p.b = append(p.b, frame...)
+	o.holds(p, kind, len(frame))
+}
+
+// holds notes that p has one more frame, of n bytes.
+func (o *outgoing) holds(p *packet, kind callback.Kind, n int) {
 	p.frames++
+	p.held[lane(kind)] += n
+	o.held[lane(kind)] += n
 }
 
 // gather encodes a small message to where it is written from.
@@ -225,8 +247,7 @@ func (c *Conn) gather(m *callback.Message, now time.Time) error {
 		return err
 	}
 	p.b = b
-	p.frames++
-	c.out.held += len(b) - before
+	c.out.holds(p, m.Kind, len(b)-before)
 	return nil
 }
 
@@ -298,7 +319,6 @@ func (c *Conn) writeAll(l *link) {
 		c.begin(l)
 		c.mu.Unlock()
 		err := c.send(l, p.b)
-		n := len(p.b)
 		if p.buf != nil {
 			*p.buf = p.b
 			giveBack(p.buf)
@@ -310,7 +330,9 @@ func (c *Conn) writeAll(l *link) {
 		c.mu.Lock()
 		l.since = 0
 		if c.link == l {
-			c.out.held -= n
+			for i, n := range p.held {
+				c.out.held[i] -= n
+			}
 			c.wake()
 		}
 	}
