@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/antiphon-go/antiphon v0.0.0
 	github.com/antiphon-go/antiphon/callback/wscallback v0.0.0
+	github.com/antiphon-go/antiphon/internal/browser v0.0.0
 )
 
 require (
@@ -16,4 +17,5 @@ require (
 replace (
 	github.com/antiphon-go/antiphon => ../..
 	github.com/antiphon-go/antiphon/callback/wscallback => ../../callback/wscallback
+	github.com/antiphon-go/antiphon/internal/browser => ../../internal/browser
 )

@@ -185,3 +185,34 @@ func (p *Page) Press(tb testing.TB, key string) {
 		p.do(tb, "Input.dispatchKeyEvent", object{"type": typ, "key": key, "code": key, "windowsVirtualKeyCode": codes[key]}, nil)
 	}
 }
+
+// A Node is what assistive technology sees of an element.
+type Node struct {
+	Role, Name, Value string
+}
+
+// Accessible returns what assistive technology sees of the page.
+func (p *Page) Accessible(tb testing.TB) []Node {
+	tb.Helper()
+	type value struct{ Value any }
+	var tree struct {
+		Nodes []struct {
+			Ignored           bool
+			Role, Name, Value value
+		}
+	}
+	p.do(tb, "Accessibility.getFullAXTree", nil, &tree)
+	text := func(v value) string {
+		if v.Value == nil {
+			return ""
+		}
+		return fmt.Sprint(v.Value)
+	}
+	var all []Node
+	for _, n := range tree.Nodes {
+		if !n.Ignored {
+			all = append(all, Node{text(n.Role), text(n.Name), text(n.Value)})
+		}
+	}
+	return all
+}

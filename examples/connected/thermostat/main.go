@@ -36,6 +36,7 @@ import (
 
 func main() {
 	log.SetFlags(log.Ltime | log.Lmsgprefix)
+	log.SetPrefix("thermostat: ")
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()

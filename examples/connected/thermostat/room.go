@@ -20,15 +20,18 @@ const (
 	lag     = 1.5  // seconds
 )
 
-// step lets d pass.
+// step lets d pass, however long that is.
 func (r *room) step(d time.Duration, on bool) {
 	dt, want := d.Seconds(), 0.0
 	if on {
 		want = 1
 	}
-	r.heater += (want - r.heater) * (1 - math.Exp(-dt/lag))
-	r.celsius += (r.heater*power - (r.celsius-outside)*leak) * dt
+	r.heater = toward(r.heater, want, dt/lag)
+	r.celsius = toward(r.celsius, outside+r.heater*power/leak, dt*leak)
 }
+
+// toward is what becomes of v that goes to where it is drawn, after t time constants.
+func toward(v, where, t float64) float64 { return where + (v-where)*math.Exp(-t) }
 
 // sensor reads the temperature as well as a cheap sensor does.
 func (r *room) sensor() float64 {
