@@ -205,7 +205,7 @@ func (r *round) take(k uint32) moment {
 		sh.heap.remove(sh, i)
 		s := sh.slot(d.slot)
 		s.at = 0
-		r.batch = append(r.batch, placed{s.entry, makeID(nonce{s.lo, s.hi}, r.ref(k, d.slot))})
+		r.batch = append(r.batch, placed{s.entry, s.id(r.ref(k, d.slot))})
 	}
 	return never
 }

@@ -220,8 +220,7 @@ func TestC3_ShardsTakeTurns(t *testing.T) {
 		e := &thing{}
 		e.do = func(id ID, _ moment) {
 			tb.removeDue(id)
-			_, ref := id.parts()
-			if k := ref & uint32(len(tb.shards)-1); first[k] == 0 {
+			if k := id.key().ref & uint32(len(tb.shards)-1); first[k] == 0 {
 				first[k] = told + 1
 			}
 			told++

@@ -4,8 +4,9 @@ package callback
 // their places in it. Deadlines mostly come in the order of time, and then
 // adding is one comparison. It is in chunks, as slots are.
 type dueHeap struct {
-	chunks [][]deadline
-	n      int
+	chunks [][]deadline // all but the first of the same size
+	n      int          // how many are in it
+	room   int          // how many there are places for
 }
 
 type deadline struct {
@@ -16,28 +17,36 @@ type deadline struct {
 func (h *dueHeap) get(i int) *deadline { return &h.chunks[i>>chunkBits][i&(1<<chunkBits-1)] }
 
 func (h *dueHeap) push(sh *shard, d deadline) {
-	c := h.n >> chunkBits
-	if c == len(h.chunks) {
-		var chunk []deadline
-		if c > 0 {
-			chunk = make([]deadline, 0, 1<<chunkBits)
-		}
-		h.chunks = append(h.chunks, chunk)
+	if h.n == h.room {
+		h.grow()
 	}
-	h.chunks[c] = append(h.chunks[c], d)
 	h.n++
 	h.up(sh, h.n-1, d)
+}
+
+func (h *dueHeap) grow() {
+	switch {
+	case h.room == 0:
+		h.chunks = append(h.chunks, make([]deadline, 8))
+		h.room = 8
+	case h.room < 1<<chunkBits: // most heaps are small
+		h.chunks[0] = append(h.chunks[0], make([]deadline, h.room)...)
+		h.room *= 2
+	default:
+		h.chunks = append(h.chunks, make([]deadline, 1<<chunkBits))
+		h.room += 1 << chunkBits
+	}
 }
 
 // remove takes out the one at place i; its slot keeps the place it had.
 func (h *dueHeap) remove(sh *shard, i int) {
 	h.n--
 	d := *h.get(h.n)
-	c := h.n >> chunkBits
-	h.chunks[c] = h.chunks[c][:h.n&(1<<chunkBits-1)]
-	if c+2 == len(h.chunks) && len(h.chunks[c]) == 0 { // one empty chunk is kept
-		h.chunks[c+1] = nil
-		h.chunks = h.chunks[:c+1]
+	if h.room-h.n == 2<<chunkBits { // one empty chunk is kept
+		last := len(h.chunks) - 1
+		h.chunks[last] = nil
+		h.chunks = h.chunks[:last]
+		h.room -= 1 << chunkBits
 	}
 	switch {
 	case i == h.n:

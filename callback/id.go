@@ -56,41 +56,46 @@ func (id *ID) UnmarshalText(text []byte) error {
 
 var errBadID = misuse("bad_id", "an id has 22 characters of base64url")
 
-// A nonce is the random part of an id.
-type nonce struct {
-	lo uint64
-	hi uint32
+// A key is an id as a table takes it: in registers.
+type key struct {
+	lo  uint64 // random
+	hi  uint32 // random
+	ref uint32 // where it is kept
 }
 
-func makeID(n nonce, ref uint32) (id ID) {
-	binary.BigEndian.PutUint64(id[0:], n.lo)
-	binary.BigEndian.PutUint32(id[8:], n.hi)
-	binary.BigEndian.PutUint32(id[12:], ref)
+func (k key) id() (id ID) {
+	binary.BigEndian.PutUint64(id[:8], k.lo)
+	binary.BigEndian.PutUint64(id[8:], uint64(k.hi)<<32|uint64(k.ref))
 	return id
 }
 
-func (id *ID) parts() (nonce, uint32) {
-	return nonce{binary.BigEndian.Uint64(id[0:]), binary.BigEndian.Uint32(id[8:])}, binary.BigEndian.Uint32(id[12:])
+func (id *ID) key() key {
+	rest := binary.BigEndian.Uint64(id[8:])
+	return key{binary.BigEndian.Uint64(id[:8]), uint32(rest >> 32), uint32(rest)}
 }
-
-// is compares in constant time.
-func (n nonce) is(o nonce) bool { return (n.lo^o.lo)|uint64(n.hi^o.hi) == 0 }
 
 // nonces are random numbers from a generator that is seeded anew from crypto/rand
 // time and again: reading that for each costs five times as much.
 type nonces struct {
 	source *mathrand.ChaCha8
-	left   int // how many there are to draw until it is seeded again
+	left   int    // how many there are to draw until it is seeded again
+	half   uint32 // is left of what was drawn for every other one
 }
 
-const reseed = 1024
+const reseed = 1024 // an even number
 
-func (s *nonces) next() nonce {
+func (s *nonces) next() (lo uint64, hi uint32) {
 	if s.left == 0 {
 		s.seed()
 	}
 	s.left--
-	return nonce{s.source.Uint64(), uint32(s.source.Uint64())}
+	lo = s.source.Uint64()
+	if s.left&1 == 0 {
+		return lo, s.half
+	}
+	both := s.source.Uint64()
+	s.half = uint32(both)
+	return lo, uint32(both >> 32)
 }
 
 func (s *nonces) seed() {

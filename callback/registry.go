@@ -138,23 +138,24 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 	case ttl == 0:
 		ttl = r.opts.TTL
 	}
-	if ctx.Err() != nil {
+	ends := ctx.Done() != nil
+	if ends && ctx.Err() != nil {
 		return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
 	}
 	if r.room != nil && r.room.Acquire(ctx, 1) != nil { // Close makes room for all
 		return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
 	}
-	if ctx.Done() != nil {
+	if ends {
 		return r.expectBound(ctx, ttl)
 	}
 	e := &expectation[T]{in: r}
 	f := e.promise.Future() // before anybody can settle it
-	id, err := t.add(e, t.in(ttl))
+	k, err := t.put(e, t.in(ttl))
 	if err != nil {
 		r.freeRoom()
 		return ID{}, nil, err
 	}
-	return id, f, nil
+	return k.id(), f, nil
 }
 
 func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
@@ -226,7 +227,7 @@ func (r *Registry[T]) Close(err error) {
 
 // end takes the expectation of id out, or observes the orphan.
 func (r *Registry[T]) end(id ID, h how) (*future.Promise[T], error) {
-	e, err := r.ready().remove(id, h)
+	e, err := r.ready().pull(id.key(), h)
 	if err != nil {
 		if r.opts.Observer != nil {
 			r.opts.Observer.Emit(antiphon.Event{Name: orphanEvent(err), Kind: r.opts.Name, ID: id.String(), Err: err})

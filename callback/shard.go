@@ -41,6 +41,12 @@ type slot struct {
 // close lets nobody in any more, and forgets when what is there is due.
 func (sh *shard) close() { sh.closed, sh.heap = true, dueHeap{} }
 
+// id is that of what is in s, whose place is ref.
+func (s *slot) id(ref uint32) ID { return key{s.lo, s.hi, ref}.id() }
+
+// holds compares in constant time.
+func (s *slot) holds(k key) bool { return (s.lo^k.lo)|uint64(s.hi^k.hi) == 0 }
+
 // look returns slot i, which may be any number, or nil.
 func (sh *shard) look(i uint32) *slot {
 	if c := i >> chunkBits; c < uint32(len(sh.chunks)) {
@@ -155,12 +161,12 @@ func (sh *shard) unschedule(s *slot) {
 	s.at = 0
 }
 
-// fate says what has become of n, which is nowhere.
-func (sh *shard) fate(n nonce) error {
+// fate says what has become of k, which is nowhere.
+func (sh *shard) fate(k key) error {
 	switch {
-	case sh.ended[gone].has(n.lo):
+	case sh.ended[gone].has(k.lo):
 		return ErrLate
-	case sh.ended[answered].has(n.lo):
+	case sh.ended[answered].has(k.lo):
 		return ErrDuplicate
 	}
 	return ErrUnknownID

@@ -131,29 +131,37 @@ func (t *table) enter() bool {
 
 // add enters e, due at at, or fails with ErrFull or ErrClosed.
 func (t *table) add(e entry, at moment) (ID, error) {
-	k := spread(at, t.count.Load()) & (t.live.Load() - 1)
-	sh := t.shards[k].Load()
+	k, err := t.put(e, at)
+	if err != nil {
+		return ID{}, err
+	}
+	return k.id(), nil
+}
+
+func (t *table) put(e entry, at moment) (key, error) {
+	n := spread(at, t.count.Load()) & (t.live.Load() - 1)
+	sh := t.shards[n].Load()
 	t.lock(sh)
 	if sh.closed {
 		sh.mu.Unlock()
-		return ID{}, ErrClosed
+		return key{}, ErrClosed
 	}
 	if !t.enter() { // whoever is counted is in: nobody is refused for another that is
 		sh.mu.Unlock()
-		return ID{}, ErrFull
+		return key{}, ErrFull
 	}
 	i, s := sh.take(t.chunks)
 	if s == nil {
 		t.count.Add(-1)
 		sh.mu.Unlock()
-		return ID{}, ErrFull
+		return key{}, ErrFull
 	}
-	n := sh.nonces.next()
-	s.lo, s.hi, s.at, s.entry = n.lo, n.hi, 0, e
+	lo, hi := sh.nonces.next()
+	s.lo, s.hi, s.at, s.entry = lo, hi, 0, e
 	sh.heap.push(sh, deadline{at, i})
 	sh.mu.Unlock()
 	t.alarm.set(at)
-	return makeID(n, t.ref(k, i)), nil
+	return key{lo, hi, t.ref(n, i)}, nil
 }
 
 // spread makes a number of the moment when something is due and how many there
@@ -165,27 +173,26 @@ func spread(at moment, count int64) uint32 {
 // ref says where slot i of shard k is.
 func (t *table) ref(k, i uint32) uint32 { return i<<t.bits | k }
 
-// find locks the shard of id and returns its slot. If nobody is there, nothing is
+// find locks the shard of k and returns its slot. If nobody is there, nothing is
 // locked, and the error says why.
-func (t *table) find(id *ID) (sh *shard, i uint32, s *slot, err error) {
-	n, ref := id.parts()
-	sh, i = t.shards[ref&uint32(len(t.shards)-1)].Load(), ref>>t.bits
+func (t *table) find(k key) (sh *shard, i uint32, s *slot, err error) {
+	sh, i = t.shards[k.ref&uint32(len(t.shards)-1)].Load(), k.ref>>t.bits
 	if sh == nil {
 		return nil, 0, nil, ErrUnknownID
 	}
 	t.lock(sh)
 	s = sh.look(i)
-	if s != nil && s.entry != nil && n.is(nonce{s.lo, s.hi}) {
+	if s != nil && s.entry != nil && s.holds(k) {
 		return sh, i, s, nil
 	}
-	err = sh.fate(n)
+	err = sh.fate(k)
 	sh.mu.Unlock()
 	return nil, 0, nil, err
 }
 
 // get returns the entry of id.
 func (t *table) get(id ID) (entry, error) {
-	sh, _, s, err := t.find(&id)
+	sh, _, s, err := t.find(id.key())
 	if err != nil {
 		return nil, err
 	}
@@ -195,8 +202,10 @@ func (t *table) get(id ID) (entry, error) {
 }
 
 // remove takes the entry of id out. Of all calls one gets it.
-func (t *table) remove(id ID, h how) (entry, error) {
-	sh, i, s, err := t.find(&id)
+func (t *table) remove(id ID, h how) (entry, error) { return t.pull(id.key(), h) }
+
+func (t *table) pull(k key, h how) (entry, error) {
+	sh, i, s, err := t.find(k)
 	if err != nil {
 		return nil, err
 	}
@@ -210,7 +219,7 @@ func (t *table) remove(id ID, h how) (entry, error) {
 // removeDue takes the entry of id out if it has not been touched since it was
 // told that it is due.
 func (t *table) removeDue(id ID) bool {
-	sh, i, s, err := t.find(&id)
+	sh, i, s, err := t.find(id.key())
 	if err != nil {
 		return false
 	}
@@ -228,7 +237,7 @@ func (t *table) removeDue(id ID) bool {
 // touch makes the entry of id due at another moment: what to says, which is called
 // under the lock and is for our own bookkeeping.
 func (t *table) touch(id ID, to func() moment) error {
-	sh, i, s, err := t.find(&id)
+	sh, i, s, err := t.find(id.key())
 	if err != nil {
 		return err
 	}
@@ -244,7 +253,7 @@ func (t *table) touch(id ID, to func() moment) error {
 
 // hold calls with under the lock of the entry of id, if it is there.
 func (t *table) hold(id ID, with func()) bool {
-	sh, _, _, err := t.find(&id)
+	sh, _, _, err := t.find(id.key())
 	if err != nil {
 		return false
 	}
@@ -264,7 +273,7 @@ type placed struct {
 func (t *table) all(want func(entry) bool) (found []placed) {
 	t.walk(nil, func(k uint32, sh *shard, i uint32, s *slot) {
 		if want(s.entry) {
-			found = append(found, placed{s.entry, makeID(nonce{s.lo, s.hi}, t.ref(k, i))})
+			found = append(found, placed{s.entry, s.id(t.ref(k, i))})
 		}
 	})
 	return found
