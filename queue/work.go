@@ -119,7 +119,6 @@ type worker struct {
 	fair      map[string]int // of the values of FairBy, how many are under way
 	idle      chan struct{}  // closed when nothing is leased any more; nil if nobody waits
 	fatal     error
-	left      int // slots whose work was left behind
 }
 
 func (w *worker) configure() error {

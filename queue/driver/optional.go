@@ -86,7 +86,7 @@ type Morgue interface {
 	Dead(ctx context.Context, queue, after string, limit int) ([]Record, error)
 	// Redrive makes dead letters ready again, as if they had just been put, with no
 	// attempts counted, and returns how many it were; nil ids means all. A redriven
-	// job is no dead letter any more, and its old end is forgotten.
+	// job is no dead letter any more, its old end is forgotten, and it does not expire.
 	Redrive(ctx context.Context, queue string, ids []string) (int, error)
 	// Purge forgets dead letters, and returns how many it were; nil ids means all.
 	Purge(ctx context.Context, queue string, ids []string) (int, error)
