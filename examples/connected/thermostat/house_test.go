@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -278,4 +281,38 @@ func TestDeadMan(t *testing.T) {
 			t.Error("it heats on, disconnected")
 		}
 	})
+}
+
+func TestHub_IsThereByAddressOnly(t *testing.T) {
+	h := newHub("").handler()
+	for host, want := range map[string]int{
+		"127.0.0.1:8080": http.StatusOK,
+		"[::1]:8080":     http.StatusOK,
+		"192.0.2.7":      http.StatusOK,
+		"localhost:8080": http.StatusOK,
+		"evil.example":   http.StatusMisdirectedRequest,
+		"evil.example:8": http.StatusMisdirectedRequest,
+		"":               http.StatusMisdirectedRequest,
+	} {
+		for _, path := range []string{"/", "/antiphon.js", "/page.js", "/stats"} {
+			r := httptest.NewRequest(http.MethodGet, path, nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%s of %q: status %d, want %d", path, host, w.Code, want)
+			}
+			if policy := w.Header().Get("Content-Security-Policy"); w.Code == http.StatusOK && !strings.Contains(policy, "default-src 'none'") {
+				t.Errorf("%s has policy %q", path, policy)
+			}
+		}
+	}
+}
+
+func TestRun_Mistakes(t *testing.T) {
+	for _, args := range [][]string{nil, {"house"}, {"hub", "-listen", "no address"}, {"device", "-rate", "0"}, {"hub", "-unknown"}} {
+		if err := run(t.Context(), args); err == nil {
+			t.Errorf("%q is no mistake", args)
+		}
+	}
 }
