@@ -3,7 +3,6 @@ package sqlitequeue
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -72,18 +71,22 @@ type Backend struct {
 }
 
 // Open prepares db, in which it makes its tables if there are none, and keeps one of
-// its connections until Close. An in-memory database is of one connection and cannot
-// be used: queue.Memory is for that.
+// its connections until Close.
+//
+// It fails with code invalid_argument if the database is in memory, where queue.Memory
+// belongs; with failed_precondition if db may have no second connection, the file is
+// read-only, cannot be in WAL mode, or has the tables of a later release; with data_loss
+// if it is no database, or a broken one; with unavailable if others keep it locked.
 func Open(ctx context.Context, db *sql.DB, o *Options) (*Backend, error) {
 	if db == nil {
-		return nil, errors.New("sqlitequeue: Open needs a database")
+		return nil, antiphon.Errorf(antiphon.CodeInvalidArgument, "sqlitequeue: Open needs a database")
 	}
 	b := &Backend{db: db, writer: make(chan *call, maxBatch), closing: make(chan struct{}), ended: make(chan struct{})}
 	if o != nil {
 		b.opts = *o
 	}
 	if b.opts.Busy < 0 || b.opts.Look < 0 || b.opts.MaxPayload < 0 || b.opts.Synchronous > Normal {
-		return nil, errors.New("sqlitequeue: an option is negative or unknown")
+		return nil, antiphon.Errorf(antiphon.CodeInvalidArgument, "sqlitequeue: an option is negative or unknown")
 	}
 	if b.opts.Busy == 0 {
 		b.opts.Busy = 10 * time.Second
@@ -97,17 +100,21 @@ func Open(ctx context.Context, db *sql.DB, o *Options) (*Backend, error) {
 	if b.opts.Clock == nil {
 		b.opts.Clock = clock.New()
 	}
+	if db.Stats().MaxOpenConnections == 1 {
+		return nil, antiphon.Errorf(antiphon.CodeFailedPrecondition,
+			"sqlitequeue: the database may have one connection, of which the backend keeps one: SetMaxOpenConns(2) or more")
+	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("sqlitequeue: %w", err)
+		return nil, storeError(err)
 	}
 	durability, err := b.prepare(ctx, conn)
 	if err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("sqlitequeue: %w", err)
+		return nil, storeError(err)
 	}
 	b.caps = driver.Capabilities{
 		Name: "sqlite", Durability: durability,
@@ -129,12 +136,15 @@ func (b *Backend) prepare(ctx context.Context, conn *sql.Conn) (driver.Durabilit
 	if _, err := conn.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", b.opts.Busy.Milliseconds())); err != nil {
 		return 0, err
 	}
-	mode := ""
-	if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode); err != nil {
+	name := ""
+	if err := conn.QueryRowContext(ctx, "SELECT file FROM pragma_database_list WHERE name = 'main'").Scan(&name); err != nil {
 		return 0, err
 	}
-	if !strings.EqualFold(mode, "wal") {
-		return 0, fmt.Errorf("the database cannot be in WAL mode, it is in %q", mode)
+	if name == "" {
+		return 0, antiphon.Errorf(antiphon.CodeInvalidArgument, "sqlitequeue: the database is in memory, and needs a file: queue.Memory keeps jobs in memory")
+	}
+	if err := b.journal(ctx, conn); err != nil {
+		return 0, err
 	}
 	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = "+sync); err != nil {
 		return 0, err
@@ -153,6 +163,31 @@ func (b *Backend) prepare(ctx context.Context, conn *sql.Conn) (driver.Durabilit
 		return driver.ProcessKill, nil
 	}
 	return driver.PowerLoss, nil
+}
+
+// journal turns WAL mode on. Where several processes do so at once, SQLite does not
+// wait for the others: we do.
+func (b *Backend) journal(ctx context.Context, conn *sql.Conn) error {
+	until := b.opts.Clock.Now().Add(b.opts.Busy)
+	for {
+		mode := ""
+		err := conn.QueryRowContext(ctx, "PRAGMA journal_mode = WAL").Scan(&mode)
+		switch {
+		case err == nil && strings.EqualFold(mode, "wal"):
+			return nil
+		case err == nil:
+			return antiphon.Errorf(antiphon.CodeFailedPrecondition, "sqlitequeue: the database cannot be in WAL mode, it is in %q", mode)
+		case !isBusy(err) || b.opts.Clock.Now().After(until):
+			return err
+		}
+		timer := b.opts.Clock.Timer(b.opts.Look)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
 }
 
 // Capabilities says what the database promises.
@@ -199,6 +234,15 @@ func later(now, ms int64) int64 {
 		return math.MaxInt64 / 2
 	}
 	return now + ms
+}
+
+func (b *Backend) isClosed() bool {
+	select {
+	case <-b.closing:
+		return true
+	default:
+		return false
+	}
 }
 
 func (b *Backend) observe(name string, err error) {

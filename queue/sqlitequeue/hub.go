@@ -243,11 +243,30 @@ func (w *watch) Next(ctx context.Context, into []driver.Change) ([]driver.Change
 	}
 }
 
-// ask reads what is new in the tables, whoever wrote it.
+// ask reads what is new in the tables, whoever wrote it, some thousands at a time.
 func (w *watch) ask(ctx context.Context, into []driver.Change) ([]driver.Change, error) {
-	rows, err := w.b.db.QueryContext(ctx, `SELECT nth, 0, id, state, 0 FROM antiphon_ended WHERE queue = ?1 AND nth > ?2
-		UNION ALL SELECT 0, reported, id, '', cancel FROM antiphon_jobs WHERE queue = ?1 AND reported > ?3
-		UNION ALL SELECT 0, 0, id, '', 1 FROM antiphon_jobs WHERE queue = ?1 AND cancel = 1`, w.queue, w.nth, w.reported)
+	n := len(into)
+	into, err := w.read(ctx, into, "SELECT nth, 0, id, state, 0 FROM antiphon_ended WHERE queue = ? AND nth > ? ORDER BY nth LIMIT ?", w.nth)
+	if err != nil {
+		return into, err
+	}
+	ended := len(into) - n
+	into, err = w.read(ctx, into, "SELECT 0, reported, id, '', cancel FROM antiphon_jobs WHERE queue = ? AND reported > ? ORDER BY reported LIMIT ?", w.reported)
+	if err != nil {
+		return into, err
+	}
+	if ended == maxChanges || len(into)-n-ended == maxChanges { // there is more
+		w.b.hub.mu.Lock()
+		w.foreign = true
+		w.signal()
+		w.b.hub.mu.Unlock()
+		return into, nil
+	}
+	return w.read(ctx, into, "SELECT 0, 0, id, '', 1 FROM antiphon_jobs WHERE queue = ? AND cancel = 1 AND seq > ? LIMIT ?", 0)
+}
+
+func (w *watch) read(ctx context.Context, into []driver.Change, q string, after int64) ([]driver.Change, error) {
+	rows, err := w.b.db.QueryContext(ctx, q, w.queue, after, maxChanges)
 	if err != nil {
 		return into, err
 	}

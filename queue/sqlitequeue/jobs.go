@@ -46,11 +46,36 @@ func (t *tx) rows(where string, args ...any) (all []row, err error) {
 	return all, rows.Err()
 }
 
-// sweep does what is due in a queue.
+// sweep does what is due in a queue, once in a transaction.
 func (t *tx) sweep(queue string) error {
-	if _, err := t.exec("DELETE FROM antiphon_ended WHERE queue = ? AND expires > 0 AND expires <= ?", queue, t.now); err != nil {
+	q := t.count(queue)
+	if q.swept {
+		return nil
+	}
+	q.swept = true
+	var forget, expire, due bool
+	if _, err := t.row(`SELECT EXISTS (SELECT 1 FROM antiphon_ended WHERE queue = ?1 AND expires > 0 AND expires <= ?2),
+		EXISTS (SELECT 1 FROM antiphon_jobs WHERE queue = ?1 AND expires > 0 AND expires <= ?2 AND state <> 1),
+		EXISTS (SELECT 1 FROM antiphon_jobs WHERE queue = ?1 AND state IN (1, 2) AND due <= ?2)`, []any{queue, t.now}, &forget, &expire, &due); err != nil {
 		return err
 	}
+	if forget {
+		if _, err := t.exec("DELETE FROM antiphon_ended WHERE queue = ? AND expires > 0 AND expires <= ?", queue, t.now); err != nil {
+			return err
+		}
+	}
+	if expire {
+		if err := t.sweepExpired(queue); err != nil {
+			return err
+		}
+	}
+	if due || expire { // what has ended may have let another of its group come forward
+		return t.sweepDue(queue)
+	}
+	return nil
+}
+
+func (t *tx) sweepExpired(queue string) error {
 	expiring, err := t.rows("WHERE queue = ? AND expires > 0 AND expires <= ? AND state <> 1", queue, t.now)
 	if err != nil {
 		return err
@@ -60,6 +85,10 @@ func (t *tx) sweep(queue string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+func (t *tx) sweepDue(queue string) error {
 	timed, err := t.rows("WHERE queue = ? AND state IN (1, 2) AND due <= ? ORDER BY due, seq", queue, t.now)
 	if err != nil {
 		return err

@@ -94,6 +94,7 @@ func (t *tx) lease(into []driver.Leased, r *driver.TakeRequest) ([]driver.Leased
 	}
 	defer rows.Close()
 	var turns []turn
+	var broken []int64
 	for rows.Next() {
 		var l turn
 		var header []byte
@@ -104,13 +105,17 @@ func (t *tx) lease(into []driver.Leased, r *driver.TakeRequest) ([]driver.Leased
 			return into, err
 		}
 		if l.Header, err = decodeHeader(header); err != nil {
-			return into, err
+			broken = append(broken, l.seq)
+			continue
 		}
 		l.Key, l.Group = key.String, grp.String
 		l.Age, l.Left = span(max(t.now-created, 0)), left(expires, t.now)
 		turns = append(turns, l)
 	}
 	if err := rows.Err(); err != nil {
+		return into, err
+	}
+	if err := rows.Close(); err != nil {
 		return into, err
 	}
 	slices.SortFunc(turns, func(a, b turn) int {
@@ -120,13 +125,31 @@ func (t *tx) lease(into []driver.Leased, r *driver.TakeRequest) ([]driver.Leased
 		into = append(into, l.Leased)
 		t.tell.change(r.Queue, driver.Change{ID: l.ID, State: antiphon.StateRunning, CancelRequested: l.CancelRequested})
 	}
+	all := int64(len(turns) + len(broken))
 	n := t.count(r.Queue)
-	n.waiting -= int64(len(turns))
-	n.taken += int64(len(turns))
-	if len(turns) > 0 {
+	n.waiting -= all
+	n.taken += all
+	if all > 0 {
 		t.tell.room(r.Queue)
 	}
-	return into, nil
+	return into, t.buryBroken(broken)
+}
+
+// buryBroken makes dead letters of jobs that cannot be read, so that they harm no
+// others.
+func (t *tx) buryBroken(seqs []int64) error {
+	for _, seq := range seqs {
+		found, err := t.rows("WHERE seq = ?", seq)
+		if err != nil {
+			return err
+		}
+		for _, j := range found {
+			if err := t.end(j, ending{state: antiphon.StateFailed, err: antiphon.FromError(errHeader), bury: true}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // each does something with each of n leases, in one transaction, and gathers the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -55,16 +56,34 @@ func (b *Backend) checkPayloads(jobs []driver.Envelope) error {
 // PutTx stores jobs in a transaction of the caller's, who commits it. It does not wait
 // for room: a full queue is ErrFull also where r.Overflow is Block. Nothing is claimed.
 // An error leaves the transaction as it was, unless it is the database's.
+//
+// It is the database's, with code unavailable, if the transaction has read before,
+// without writing, and another has written since: SQLite lets no such transaction
+// write. Let it write first, or begin as BEGIN IMMEDIATE, which drivers do by a
+// parameter: _txlock=immediate.
 func (b *Backend) PutTx(ctx context.Context, dbtx *sql.Tx, r driver.PutRequest) ([]driver.Placed, error) {
 	if dbtx == nil {
 		return nil, antiphon.Errorf(antiphon.CodeInvalidArgument, "sqlitequeue: PutTx needs a transaction")
+	}
+	if b.isClosed() {
+		return nil, driver.ErrClosed
 	}
 	if err := b.checkPayloads(r.Jobs); err != nil {
 		return nil, err
 	}
 	r.Claim = 0
 	t := &tx{ctx: ctx, on: inTx{dbtx}, now: b.now(), b: b, tell: &news{}}
-	placed, err := t.put(&r)
+	if err := t.lock(); err != nil {
+		return nil, storeError(err)
+	}
+	err := t.sweep(r.Queue)
+	if err == nil {
+		err = t.flush()
+	}
+	var placed []driver.Placed
+	if err == nil {
+		placed, err = t.put(&r)
+	}
 	if err == nil {
 		err = t.flush()
 	}
@@ -75,6 +94,29 @@ func (b *Backend) PutTx(ctx context.Context, dbtx *sql.Tx, r driver.PutRequest) 
 		return nil, storeError(err)
 	}
 	return placed, nil
+}
+
+// lock makes a transaction of the caller's one that writes, before anything is read in
+// it that another could change. For that it waits, although the caller's connection may
+// not be one that does.
+func (t *tx) lock() error {
+	was := 0
+	if _, err := t.row("PRAGMA busy_timeout", nil, &was); err != nil {
+		return err
+	}
+	if busy := int(t.b.opts.Busy.Milliseconds()); was < busy {
+		if err := t.busy(busy); err != nil {
+			return err
+		}
+		defer func() { _ = t.busy(was) }()
+	}
+	_, err := t.exec("UPDATE antiphon_reports_made SET n = n WHERE n < 0")
+	return err
+}
+
+func (t *tx) busy(ms int) error {
+	_, err := t.row(fmt.Sprintf("PRAGMA busy_timeout = %d", ms), nil, new(int))
+	return err
 }
 
 type inTx struct{ tx *sql.Tx }
@@ -132,12 +174,6 @@ func fill(jobs []driver.Envelope) []driver.Placed {
 		placed[i].ID = jobs[i].ID
 	}
 	return placed
-}
-
-// queue returns how many jobs of a queue wait, and whether it is paused.
-func (t *tx) queue(name string) (waiting int64, paused bool, err error) {
-	_, err = t.row("SELECT waiting, paused FROM antiphon_queues WHERE queue = ?", []any{name}, &waiting, &paused)
-	return waiting + t.count(name).waiting, paused, err
 }
 
 // duplicates finds the jobs that are there already.

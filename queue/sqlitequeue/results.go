@@ -37,8 +37,8 @@ func scanRecord(rows *sql.Rows) (r driver.Record, seq int64, err error) {
 	}
 	r.Key, r.Unique, r.Group = key.String, uniq.String, grp.String
 	r.Err = decodeError(text)
-	r.Header, err = decodeHeader(header)
-	return r, seq, err
+	r.Header, _ = decodeHeader(header) // one that cannot be read hides nothing else
+	return r, seq, nil
 }
 
 // read returns the records of a query.
@@ -80,15 +80,6 @@ func (b *Backend) Lookup(ctx context.Context, queue string, ids []string, payloa
 	}
 	return b.read(ctx, payload, "SELECT "+liveRecord+" WHERE queue = ?1 AND id IN (SELECT value FROM json_each(?2)) UNION ALL SELECT "+
 		endedRecord+" WHERE queue = ?1 AND id IN (SELECT value FROM json_each(?2)) AND (expires = 0 OR expires > ?3)", queue, list(ids), b.now())
-}
-
-func (b *Backend) isClosed() bool {
-	select {
-	case <-b.closing:
-		return true
-	default:
-		return false
-	}
 }
 
 // List reads beside the writer.
@@ -172,37 +163,61 @@ func dead(queue string, ids []string) (string, []any) {
 	return " WHERE queue = ? AND dead = 1 AND id IN (SELECT value FROM json_each(?))", []any{queue, list(ids)}
 }
 
-// Redrive makes dead letters jobs again.
-func (b *Backend) Redrive(ctx context.Context, queue string, ids []string) (n int, err error) {
-	err = b.do(ctx, queue, func(t *tx) error {
-		n = 0
-		where, args := dead(queue, ids)
-		rows, err := t.on.query(t.ctx, "SELECT nth FROM antiphon_ended"+where+" ORDER BY nth", args...)
+// atOnce is how many dead letters are dealt with in one transaction, so that others
+// get their turn.
+const atOnce = 256
+
+// deadly does something with dead letters, some in each transaction, until there are no
+// more of those that were there when it began. What was done before an error stays.
+func (b *Backend) deadly(ctx context.Context, queue string, ids []string, do func(t *tx, nth int64) error) (n int, err error) {
+	last, until := int64(0), int64(0)
+	for {
+		var some []int64
+		err := b.do(ctx, queue, func(t *tx) (err error) {
+			if until == 0 {
+				if _, err := t.row("SELECT coalesce(max(nth), 0) FROM antiphon_ended WHERE queue = ? AND dead = 1", []any{queue}, &until); err != nil {
+					return err
+				}
+			}
+			where, args := dead(queue, ids)
+			some, err = t.numbers("SELECT nth FROM antiphon_ended"+where+" AND nth > ? AND nth <= ? ORDER BY nth LIMIT ?", append(args, last, until, atOnce)...)
+			for _, nth := range some {
+				if err == nil {
+					err = do(t, nth)
+				}
+			}
+			return err
+		})
 		if err != nil {
-			return err
+			return n, err
 		}
-		var all []int64
-		for rows.Next() {
-			nth := int64(0)
-			if err := rows.Scan(&nth); err != nil {
-				_ = rows.Close()
-				return err
-			}
-			all = append(all, nth)
+		if n += len(some); len(some) < atOnce {
+			return n, nil
 		}
-		_ = rows.Close()
-		if err := rows.Err(); err != nil {
-			return err
+		last = some[len(some)-1]
+	}
+}
+
+// numbers returns the only column of a query.
+func (t *tx) numbers(q string, args ...any) (all []int64, err error) {
+	rows, err := t.on.query(t.ctx, q, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		n := int64(0)
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
 		}
-		for _, nth := range all {
-			if err := t.redrive(queue, nth); err != nil {
-				return err
-			}
-		}
-		n = len(all)
-		return nil
-	})
-	return n, err
+		all = append(all, n)
+	}
+	return all, rows.Err()
+}
+
+// Redrive makes dead letters jobs again, some hundreds in a transaction.
+func (b *Backend) Redrive(ctx context.Context, queue string, ids []string) (int, error) {
+	return b.deadly(ctx, queue, ids, func(t *tx, nth int64) error { return t.redrive(queue, nth) })
 }
 
 func (t *tx) redrive(queue string, nth int64) error {
@@ -223,15 +238,12 @@ func (t *tx) redrive(queue string, nth int64) error {
 	return nil
 }
 
-// Purge forgets dead letters.
-func (b *Backend) Purge(ctx context.Context, queue string, ids []string) (n int, err error) {
-	err = b.do(ctx, queue, func(t *tx) error {
-		where, args := dead(queue, ids)
-		gone, err := t.exec("DELETE FROM antiphon_ended"+where, args...)
-		n = int(gone)
+// Purge forgets dead letters, some hundreds in a transaction.
+func (b *Backend) Purge(ctx context.Context, queue string, ids []string) (int, error) {
+	return b.deadly(ctx, queue, ids, func(t *tx, nth int64) error {
+		_, err := t.exec("DELETE FROM antiphon_ended WHERE nth = ?", nth)
 		return err
 	})
-	return n, err
 }
 
 // Cancel ends a job that waits, and marks one that is leased.
@@ -282,6 +294,7 @@ func (b *Backend) Cancel(ctx context.Context, queue, id string) (r driver.Record
 func (b *Backend) Pause(ctx context.Context, queue string, paused bool) error {
 	return b.do(ctx, queue, func(t *tx) error {
 		t.tell.ready(queue, true, t.now)
+		t.count(queue).paused = paused
 		_, err := t.exec("INSERT INTO antiphon_queues (queue, paused) VALUES (?1, ?2) ON CONFLICT (queue) DO UPDATE SET paused = ?2", queue, paused)
 		return err
 	})

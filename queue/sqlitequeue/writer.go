@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -21,10 +21,24 @@ type call struct {
 	queue string
 	// do does it. An error that is the caller's fault, or says that it cannot be done
 	// now, comes before anything is written.
-	do   func(t *tx) error
-	err  error
-	done chan struct{} // closed when the transaction has ended
+	do    func(t *tx) error
+	err   error
+	done  chan struct{} // closed when the transaction has ended
+	state atomic.Int32
 }
+
+// The states of a call.
+const (
+	asked   = 0 // it may be given up
+	begun   = 1 // how it ends has to be waited for
+	givenUp = 2 // and is not done
+)
+
+// begin reports whether the call is to be done.
+func (c *call) begin() bool { return c.state.CompareAndSwap(asked, begun) || c.state.Load() == begun }
+
+// giveUp reports whether the call will not be done.
+func (c *call) giveUp() bool { return c.state.CompareAndSwap(asked, givenUp) }
 
 // tx is what a call works with.
 type tx struct {
@@ -34,38 +48,60 @@ type tx struct {
 	b   *Backend
 	// tell is what to tell who waits, when the transaction is committed.
 	tell *news
-	// counts is what changes in antiphon_queues.
-	counts map[string]*counts
+	// queues are those that it is about, few.
+	queues []*queueState
+}
+
+// A queueState is a queue within a transaction.
+type queueState struct {
+	name   string
+	swept  bool
+	read   bool // was is what antiphon_queues says
+	was    int64
+	paused bool
+	counts
 }
 
 // counts are the changes of a row of antiphon_queues.
 type counts struct{ waiting, taken, succeeded, failed, canceled, expired int64 }
 
-func (t *tx) count(queue string) *counts {
-	n := t.counts[queue]
-	if n == nil {
-		if t.counts == nil {
-			t.counts = map[string]*counts{}
+func (t *tx) count(queue string) *queueState {
+	for _, q := range t.queues {
+		if q.name == queue {
+			return q
 		}
-		n = &counts{}
-		t.counts[queue] = n
 	}
-	return n
+	q := &queueState{name: queue}
+	t.queues = append(t.queues, q)
+	return q
+}
+
+// queue returns how many jobs of a queue wait, and whether it is paused.
+func (t *tx) queue(name string) (waiting int64, paused bool, err error) {
+	q := t.count(name)
+	if !q.read {
+		if _, err := t.row("SELECT waiting, paused FROM antiphon_queues WHERE queue = ?", []any{name}, &q.was, &q.paused); err != nil {
+			return 0, false, err
+		}
+		q.read = true
+	}
+	return q.was + q.waiting, q.paused, nil
 }
 
 // flush writes the counts down.
 func (t *tx) flush() error {
-	for q, n := range t.counts {
-		if *n == (counts{}) {
+	for _, q := range t.queues {
+		n := q.counts
+		if n == (counts{}) {
 			continue
 		}
 		if _, err := t.exec(`INSERT INTO antiphon_queues (queue, waiting, taken, succeeded, failed, canceled, expired) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 			ON CONFLICT (queue) DO UPDATE SET waiting = waiting + ?2, taken = taken + ?3,
 			succeeded = succeeded + ?4, failed = failed + ?5, canceled = canceled + ?6, expired = expired + ?7`,
-			q, n.waiting, n.taken, n.succeeded, n.failed, n.canceled, n.expired); err != nil {
+			q.name, n.waiting, n.taken, n.succeeded, n.failed, n.canceled, n.expired); err != nil {
 			return err
 		}
-		*n = counts{}
+		q.counts, q.was = counts{}, q.was+n.waiting
 	}
 	return nil
 }
@@ -136,7 +172,8 @@ func (w *writer) query(ctx context.Context, q string, args ...any) (*sql.Rows, e
 	return s.QueryContext(ctx, args...)
 }
 
-// run serves calls, and looks for what others did while somebody waits for it.
+// run serves calls, and looks for what others did while somebody waits for it, however
+// busy it is.
 func (w *writer) run() {
 	b := w.b
 	defer close(b.ended)
@@ -147,29 +184,30 @@ func (w *writer) run() {
 		}
 	}()
 	w.look()
+	var timer *clock.Timer
+	var tick <-chan time.Time
+	defer func() {
+		if timer != nil {
+			timer.Stop()
+		}
+	}()
 	for {
-		var timer *clock.Timer
-		var tick <-chan time.Time
-		if b.hub.waited() {
+		if timer == nil && b.hub.waited() {
 			timer = b.opts.Clock.Timer(b.opts.Look)
 			tick = timer.C
 		}
 		select {
 		case c := <-b.writer:
 			w.serve(c)
-		case <-b.hub.came: // who came may have missed something
-			w.look()
-			b.hub.foreign()
+		case <-b.hub.came:
 		case <-tick:
+			timer, tick = nil, nil
 			if w.look() {
 				b.hub.foreign()
 			}
 		case <-b.closing:
 			w.refuse()
 			return
-		}
-		if timer != nil {
-			timer.Stop()
 		}
 	}
 }
@@ -215,20 +253,23 @@ func (w *writer) serve(c *call) {
 		}
 		break
 	}
-	news, err := w.transact(batch)
-	if err != nil && len(batch) > 1 { // one of them may be at fault: each for itself
-		for _, c := range batch {
-			if news, err = w.transact([]*call{c}); err != nil {
-				c.err = w.failed(err)
-			}
-			w.b.hub.tell(news)
-			close(c.done)
-		}
+	news, begun, err := w.transact(batch)
+	if err == nil || !begun || len(batch) == 1 {
+		w.answer(batch, news, err)
 		return
 	}
-	for _, c := range batch {
-		if err != nil {
-			c.err = w.failed(err)
+	for _, c := range batch { // one of them may be at fault: each for itself
+		news, _, err = w.transact([]*call{c})
+		w.answer([]*call{c}, news, err)
+	}
+}
+
+// answer tells how a transaction went.
+func (w *writer) answer(batch []*call, news *news, err error) {
+	if err != nil {
+		err = w.failed(err)
+		for _, c := range batch {
+			c.err = err
 		}
 	}
 	w.b.hub.tell(news)
@@ -247,60 +288,32 @@ func (w *writer) failed(err error) error {
 	return storeError(err)
 }
 
-// storeError gives err a code. None of it was done.
-func storeError(err error) error {
-	var known antiphon.Describer
-	if errors.As(err, &known) {
-		return err
-	}
-	code := antiphon.CodeUnavailable
-	if isFull(err) {
-		code = antiphon.CodeResourceExhausted
-	}
-	e := antiphon.Errorf(code, "sqlitequeue: %w", err)
-	e.Class = antiphon.ClassNotAccepted
-	return e
-}
-
-// Drivers have error types of their own, but all keep SQLite's texts.
-func isBusy(err error) bool {
-	return strings.Contains(err.Error(), "database is locked") || strings.Contains(err.Error(), "SQLITE_BUSY")
-}
-
-func isFull(err error) bool {
-	return strings.Contains(err.Error(), "disk is full") || strings.Contains(err.Error(), "SQLITE_FULL")
-}
-
-// transact does all of batch, or nothing: then it returns an error. Errors that a call
-// gives are its own.
-func (w *writer) transact(batch []*call) (*news, error) {
+// transact does all of batch, or nothing: then it returns an error, and whether it
+// had begun. Errors that a call gives are its own.
+func (w *writer) transact(batch []*call) (_ *news, begun bool, err error) {
 	ctx := context.Background()
 	if _, err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return nil, err
+		_, _ = w.exec(ctx, "ROLLBACK") // of one that could not be ended, if there is one
+		return nil, false, err
 	}
 	t := &tx{ctx: ctx, on: w, now: w.b.now(), b: w.b, tell: &news{}}
-	err := w.do(t, batch)
-	if err == nil {
+	if err = w.do(t, batch); err == nil {
 		_, err = w.exec(ctx, "COMMIT")
 	}
 	if err != nil {
 		_, _ = w.exec(ctx, "ROLLBACK") // fails if SQLite has done it already
-		return nil, err
+		return nil, true, err
 	}
-	return t.tell, nil
+	return t.tell, true, nil
 }
 
 func (w *writer) do(t *tx, batch []*call) error {
-	var swept map[string]bool
 	for _, c := range batch {
-		if !swept[c.queue] {
-			if swept == nil {
-				swept = map[string]bool{}
-			}
-			swept[c.queue] = true
-			if err := t.sweep(c.queue); err != nil {
-				return err
-			}
+		if !c.begin() {
+			continue
+		}
+		if err := t.sweep(c.queue); err != nil {
+			return err
 		}
 		c.err = nil
 		if err := c.do(t); err != nil {
@@ -314,9 +327,13 @@ func (w *writer) do(t *tx, batch []*call) error {
 	return t.flush()
 }
 
-// do has the writer do something, and waits for the commit, but not for ever.
+// do has the writer do something, and waits for the commit. When ctx ends before that
+// has been begun, it is not done.
 func (b *Backend) do(ctx context.Context, queue string, do func(t *tx) error) error {
 	c := &call{queue: queue, do: do, done: make(chan struct{})}
+	if b.isClosed() {
+		return driver.ErrClosed
+	}
 	select {
 	case b.writer <- c:
 	case <-b.closing:
@@ -328,12 +345,21 @@ func (b *Backend) do(ctx context.Context, queue string, do func(t *tx) error) er
 	case <-c.done:
 		return c.err
 	case <-b.ended:
+	case <-ctx.Done():
+		if c.giveUp() {
+			return gaveUp(ctx, antiphon.ClassNotAccepted)
+		}
 		select {
 		case <-c.done:
 			return c.err
-		default:
-			return driver.ErrClosed
+		case <-b.ended:
 		}
+	}
+	select {
+	case <-c.done:
+		return c.err
+	default:
+		return driver.ErrClosed // it came when the last had been answered
 	}
 }
 
