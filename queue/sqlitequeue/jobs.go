@@ -94,7 +94,6 @@ func (t *tx) sweepDue(queue string) error {
 		return err
 	}
 	for _, j := range timed {
-		since := j.due * 1000
 		if j.state == leased {
 			if over, err := t.over(j); over || err != nil {
 				if err != nil {
@@ -102,10 +101,9 @@ func (t *tx) sweepDue(queue string) error {
 				}
 				continue
 			}
-			since = t.b.stamp()
 			t.count(queue).waiting++
 		}
-		if err := t.move(j, ready, t.now, since); err != nil {
+		if err := t.move(j, ready, t.now, j.due*1000); err != nil {
 			return err
 		}
 	}
@@ -144,17 +142,42 @@ type ending struct {
 	fence       int64 // of the lease whose holder ended it or had given it back, or 0
 }
 
+// insertEnded begins the statement that makes a job one that has ended: ?2 is whether
+// it is buried, ?3 is now.
+const insertEnded = `INSERT INTO antiphon_ended
+	(seq, queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, ended, expires, keep,
+	state, dead, attempt, fence, version, cancel, percent, message, data, result, content_type, err)
+	SELECT seq, queue, id, kind, CASE WHEN ?2 OR key IS NOT NULL THEN payload END, header, key, uniq, uniq_until, grp, priority, created, ?3,
+	CASE WHEN ?2 THEN 0 ELSE max(?3 + keep, CASE WHEN uniq IS NULL THEN 0 ELSE uniq_until END) END, keep,`
+
 // end moves a job to those that have ended.
 func (t *tx) end(j row, how ending) error {
+	keep := later(t.now, j.keep) > t.now || j.uniq.Valid && j.until > t.now
 	if how.fence == 0 && j.settled == j.fence {
 		how.fence = j.settled // its last holder had given it back, and may say so again
 	}
+	if how.bury || keep {
+		text, err := encodeError(how.err)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(insertEnded+`
+			?4, ?2, attempt, ?5, version + 1, cancel, percent, message, data, ?6, ?7, ?8 FROM antiphon_jobs WHERE seq = ?1`,
+			j.seq, how.bury, t.now, string(how.state), how.fence, how.result, how.contentType, text); err != nil {
+			return err
+		}
+	}
+	return t.gone(j, how.state)
+}
+
+// gone is what remains to be done of a job that has ended.
+func (t *tx) gone(j row, state antiphon.State) error {
 	n := t.count(j.queue)
 	if j.state != leased {
 		n.waiting--
 		t.tell.room(j.queue)
 	}
-	switch how.state {
+	switch state {
 	case antiphon.StateSucceeded:
 		n.succeeded++
 	case antiphon.StateCanceled:
@@ -164,31 +187,10 @@ func (t *tx) end(j row, how ending) error {
 	default:
 		n.failed++
 	}
-	expires := later(t.now, j.keep)
-	if j.uniq.Valid {
-		expires = max(expires, j.until)
-	}
-	if how.bury {
-		expires = 0
-	}
-	if how.bury || expires > t.now {
-		text, err := encodeError(how.err)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec(`INSERT INTO antiphon_ended
-			(seq, queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, ended, expires, keep,
-			state, dead, attempt, fence, version, cancel, percent, message, data, result, content_type, err)
-			SELECT seq, queue, id, kind, CASE WHEN ?2 OR key IS NOT NULL THEN payload END, header, key, uniq, uniq_until, grp, priority, created, ?3, ?4, keep,
-			?5, ?2, attempt, ?6, version + 1, cancel, percent, message, data, ?7, ?8, ?9 FROM antiphon_jobs WHERE seq = ?1`,
-			j.seq, how.bury, t.now, expires, string(how.state), how.fence, how.result, how.contentType, text); err != nil {
-			return err
-		}
-	}
 	if _, err := t.exec("DELETE FROM antiphon_jobs WHERE seq = ?", j.seq); err != nil {
 		return err
 	}
-	t.tell.change(j.queue, driver.Change{ID: j.id, State: how.state, CancelRequested: j.cancel})
+	t.tell.change(j.queue, driver.Change{ID: j.id, State: state, CancelRequested: j.cancel})
 	return t.advanceGroup(j)
 }
 

@@ -17,13 +17,15 @@ import (
 // file opens the database of a file.
 func file(t testing.TB, driver, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open(driver, path)
+	db, err := openFile(driver, path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
+
+func openFile(driver, path string) (*sql.DB, error) { return sql.Open(driver, path) }
 
 // open opens a backend on a file until the test ends.
 func open(t testing.TB, path string, o *sqlitequeue.Options) *sqlitequeue.Backend {

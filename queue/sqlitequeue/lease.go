@@ -144,7 +144,7 @@ func (t *tx) buryBroken(seqs []int64) error {
 			return err
 		}
 		for _, j := range found {
-			if err := t.end(j, ending{state: antiphon.StateFailed, err: antiphon.FromError(errHeader), bury: true}); err != nil {
+			if err := t.end(j, ending{state: antiphon.StateFailed, err: antiphon.FromError(errHeader), bury: true, fence: j.fence}); err != nil {
 				return err
 			}
 		}
@@ -259,6 +259,11 @@ func (b *Backend) Settle(ctx context.Context, queue string, s []driver.Settlemen
 }
 
 func (t *tx) settle(queue string, x *driver.Settlement) error {
+	if x.Outcome == driver.Done || x.Outcome == driver.Bury {
+		if done, err := t.endHeld(queue, x); done || err != nil {
+			return err
+		}
+	}
 	j, err := t.held(queue, x.Lease)
 	if err == driver.ErrLeaseLost {
 		if j.id != "" && j.fence == x.Fence && j.settled == x.Fence {
@@ -302,4 +307,23 @@ func (t *tx) settle(queue string, x *driver.Settlement) error {
 		return t.move(j, delayed, due, due*1000)
 	}
 	return t.move(j, ready, due, since)
+}
+
+// endHeld is settle for what is ordinary, with a statement less: a lease that is held,
+// of a job that stays known. It reports false for all else, and has done nothing then.
+func (t *tx) endHeld(queue string, x *driver.Settlement) (bool, error) {
+	text, err := encodeError(x.Err)
+	if err != nil {
+		return false, err
+	}
+	var j row
+	j.queue, j.id, j.state = queue, x.ID, leased
+	there, err := t.row(insertEnded+`
+		?5, ?2, attempt, fence, version + 1, cancel, percent, message, data, ?7, ?8, ?9
+		FROM antiphon_jobs WHERE id = ?1 AND queue = ?4 AND fence = ?6 AND state = 1 AND (?2 OR keep > 0) RETURNING seq, grp, cancel`,
+		[]any{x.ID, x.Outcome == driver.Bury, t.now, queue, string(x.State), x.Fence, x.Result, x.ContentType, text}, &j.seq, &j.grp, &j.cancel)
+	if err != nil || !there {
+		return false, err
+	}
+	return true, t.gone(j, x.State)
 }

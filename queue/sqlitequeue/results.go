@@ -13,18 +13,19 @@ import (
 
 // The columns of a record, of a job and of one that has ended.
 const (
-	liveRecord  = "seq, id, kind, payload, header, key, uniq, grp, priority, created, updated, expires, CASE state WHEN 1 THEN 'running' ELSE 'queued' END, 0, attempt, version, cancel, percent, message, data, NULL, '', err FROM antiphon_jobs"
-	endedRecord = "seq, id, kind, payload, header, key, uniq, grp, priority, created, ended, expires, state, 1, attempt, version, cancel, percent, message, data, result, content_type, err FROM antiphon_ended"
+	liveRecord  = "seq, id, kind, payload, header, key, uniq, grp, priority, created, updated, expires, CASE state WHEN 1 THEN 'running' ELSE 'queued' END, 0, attempt, version, cancel, percent, message, data, NULL, '', err, CASE state WHEN 1 THEN due ELSE expires END FROM antiphon_jobs"
+	endedRecord = "seq, id, kind, payload, header, key, uniq, grp, priority, created, ended, expires, state, 1, attempt, version, cancel, percent, message, data, result, content_type, err, 0 FROM antiphon_ended"
 )
 
-func scanRecord(rows *sql.Rows) (r driver.Record, seq int64, err error) {
+// scanRecord returns a record, and when it is to become another by itself, or 0.
+func scanRecord(rows *sql.Rows) (r driver.Record, until int64, err error) {
 	var header []byte
 	var key, uniq, grp, text sql.NullString
-	var created, updated, expires int64
+	var seq, created, updated, expires int64
 	var state string
 	var ended bool
 	if err := rows.Scan(&seq, &r.ID, &r.Kind, &r.Payload, &header, &key, &uniq, &grp, &r.Priority, &created, &updated, &expires,
-		&state, &ended, &r.Attempt, &r.Version, &r.CancelRequested, &r.Percent, &r.Message, &r.Data, &r.Result, &r.ContentType, &text); err != nil {
+		&state, &ended, &r.Attempt, &r.Version, &r.CancelRequested, &r.Percent, &r.Message, &r.Data, &r.Result, &r.ContentType, &text, &until); err != nil {
 		return r, 0, err
 	}
 	r.State = antiphon.State(state)
@@ -38,33 +39,48 @@ func scanRecord(rows *sql.Rows) (r driver.Record, seq int64, err error) {
 	r.Key, r.Unique, r.Group = key.String, uniq.String, grp.String
 	r.Err = decodeError(text)
 	r.Header, _ = decodeHeader(header) // one that cannot be read hides nothing else
-	return r, seq, nil
+	return r, until, nil
 }
 
-// read returns the records of a query.
-func (b *Backend) read(ctx context.Context, payload bool, q string, args ...any) (all []driver.Record, err error) {
+// read returns the records of a query. If something is due in the queue that concerns
+// one of them, the writer does it first.
+func (b *Backend) read(ctx context.Context, queue string, payload bool, q string, args ...any) ([]driver.Record, error) {
+	all, due, err := b.readOnce(ctx, payload, q, args)
+	if err != nil || !due {
+		return all, err
+	}
+	if err := b.do(ctx, queue, func(*tx) error { return nil }); err != nil {
+		return nil, err
+	}
+	all, _, err = b.readOnce(ctx, payload, q, args)
+	return all, err
+}
+
+func (b *Backend) readOnce(ctx context.Context, payload bool, q string, args []any) (all []driver.Record, due bool, err error) {
 	rows, err := b.db.QueryContext(ctx, q, args...)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, false, storeError(err)
 	}
 	defer rows.Close()
+	now := b.now()
 	for rows.Next() {
-		r, _, err := scanRecord(rows)
+		r, until, err := scanRecord(rows)
 		if err != nil {
-			return nil, storeError(err)
+			return nil, false, storeError(err)
 		}
+		due = due || until > 0 && until <= now
 		if !payload {
 			r.Payload = nil
 		}
 		all = append(all, r)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, storeError(err)
+		return nil, false, storeError(err)
 	}
-	return all, nil
+	return all, due, nil
 }
 
-// ids is a list for json_each.
+// list is ids for json_each.
 func list(ids []string) string {
 	b, _ := json.Marshal(ids)
 	return string(b)
@@ -78,7 +94,7 @@ func (b *Backend) Lookup(ctx context.Context, queue string, ids []string, payloa
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	return b.read(ctx, payload, "SELECT "+liveRecord+" WHERE queue = ?1 AND id IN (SELECT value FROM json_each(?2)) UNION ALL SELECT "+
+	return b.read(ctx, queue, payload, "SELECT "+liveRecord+" WHERE queue = ?1 AND id IN (SELECT value FROM json_each(?2)) UNION ALL SELECT "+
 		endedRecord+" WHERE queue = ?1 AND id IN (SELECT value FROM json_each(?2)) AND (expires = 0 OR expires > ?3)", queue, list(ids), b.now())
 }
 
@@ -124,7 +140,7 @@ func (b *Backend) List(ctx context.Context, queue string, l driver.ListRequest) 
 		parts = append(parts, "SELECT * FROM (SELECT "+endedRecord+ended+" ORDER BY seq DESC LIMIT ?)")
 		all = append(append(all, endedArgs...), max(l.Limit, 1))
 	}
-	return b.read(ctx, false, strings.Join(parts, " UNION ALL ")+" ORDER BY 1 DESC LIMIT ?", append(all, max(l.Limit, 1))...)
+	return b.read(ctx, queue, false, strings.Join(parts, " UNION ALL ")+" ORDER BY 1 DESC LIMIT ?", append(all, max(l.Limit, 1))...)
 }
 
 // Forget makes jobs that have ended unknown.
@@ -152,7 +168,7 @@ func (b *Backend) Dead(ctx context.Context, queue, after string, limit int) ([]d
 			return nil, storeError(err)
 		}
 	}
-	return b.read(ctx, true, "SELECT "+endedRecord+" WHERE queue = ? AND dead = 1 AND nth > ? ORDER BY nth LIMIT ?", queue, last, max(limit, 1))
+	return b.read(ctx, queue, true, "SELECT "+endedRecord+" WHERE queue = ? AND dead = 1 AND nth > ? ORDER BY nth LIMIT ?", queue, last, max(limit, 1))
 }
 
 // dead returns the condition, and its arguments, for dead letters of ids, or all.
@@ -264,10 +280,10 @@ func (b *Backend) Cancel(ctx context.Context, queue, id string) (r driver.Record
 				t.tell.change(queue, driver.Change{ID: id, State: antiphon.StateRunning, CancelRequested: true})
 				continue
 			}
-			if _, err := t.exec("UPDATE antiphon_jobs SET cancel = 1 WHERE seq = ?", j.seq); err != nil {
+			j.cancel, j.keep = true, max(j.keep, 1000) // so that it can be shown
+			if _, err := t.exec("UPDATE antiphon_jobs SET cancel = 1, keep = ? WHERE seq = ?", j.keep, j.seq); err != nil {
 				return err
 			}
-			j.cancel, j.keep = true, max(j.keep, 1000) // so that it can be shown
 			if err := t.end(j, ending{state: antiphon.StateCanceled, err: antiphon.FromError(driver.ErrCanceled)}); err != nil {
 				return err
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/antiphon-go/antiphon/queue/sqlitequeue"
 )
 
-// store describes SQLite with a driver.
-func store(name string) queuetest.Store {
+// described describes SQLite with a driver.
+func described(name string) queuetest.Store {
 	var paths sync.Map // of backends
 	openAt := func(t testing.TB, path string) driver.Backend {
 		b, err := sqlitequeue.Open(context.Background(), file(t, name, path), &sqlitequeue.Options{Synchronous: sqlitequeue.Normal})
@@ -33,4 +33,4 @@ func store(name string) queuetest.Store {
 	}
 }
 
-func TestSQLite(t *testing.T) { queuetest.TestBackend(t, store("sqlite")) }
+func TestSQLite(t *testing.T) { queuetest.TestBackend(t, described("sqlite")) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -243,6 +244,7 @@ func (w *writer) refuse() {
 
 // serve makes a transaction of c and all who wait.
 func (w *writer) serve(c *call) {
+	runtime.Gosched() // those whom the last transaction answered may have more to ask
 	batch := []*call{c}
 	for len(batch) < maxBatch {
 		select {
