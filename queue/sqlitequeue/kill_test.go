@@ -63,6 +63,13 @@ func start(t testing.TB, role, path string) *child {
 	return c
 }
 
+func (c *child) letGo(t testing.TB) {
+	t.Helper()
+	if _, err := c.stdin.Write([]byte{'!'}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // kill ends the process with SIGKILL.
 func (c *child) kill() {
 	if c.ProcessState == nil {
@@ -91,16 +98,19 @@ func childQueue(path string) *queue.Queue[int, int] {
 
 var childOptions = &queue.Options{Lease: 150 * time.Millisecond, MaxAttempts: 1000, Poll: time.Second}
 
-// beWorker does jobs until it is killed. It says what it begins, and what it has been
-// told is settled: that is when Work asks for no more of the job.
+// beWorker waits until it is let go, does jobs until it is killed, and says which it
+// begins.
 func beWorker(path string) {
 	q := childQueue(path)
-	go func() { // as does a worker whose parent has died
+	if n, _ := os.Stdin.Read(make([]byte, 1)); n == 0 {
+		os.Exit(0)
+	}
+	go func() { // the end of a test ends it too
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
 	must(q.Work(context.Background(), func(ctx context.Context, n int) (int, error) {
-		i, _ := antiphon.InfoFrom(ctx)
+		i := antiphon.InfoFrom(ctx)
 		fmt.Printf("begun %s %d\n", i.ID, n)
 		timer := time.NewTimer(time.Duration(n%5) * time.Millisecond)
 		defer timer.Stop()
@@ -173,8 +183,7 @@ func TestQ1_Q2_Q15_WorkersAreKilled(t *testing.T) {
 			mu.Unlock()
 		})
 	}
-	// Two at a time, of which one is starting while the other is being killed.
-	next := start(t, "work", path)
+	next := start(t, "work", path) // starts while another is being killed
 	for i := range kills {
 		for k := range each {
 			submit(i*each + k)
@@ -187,25 +196,23 @@ func TestQ1_Q2_Q15_WorkersAreKilled(t *testing.T) {
 			before[id] = true
 		}
 		mu.Unlock()
-		lines := 0
-		for lines <= i%3 && c.lines.Scan() {
+		c.letGo(t)
+		for range 1 + i%each {
+			if !c.lines.Scan() {
+				t.Fatalf("worker %d said nothing: %v", i, c.lines.Err())
+			}
 			word, id, _ := parse(c.lines.Text())
-			if word != "begun" {
-				t.Errorf("a worker said %q", c.lines.Text())
+			if word != "begun" || before[id] {
+				t.Errorf("a worker said %q; the answer was there before: %v", c.lines.Text(), before[id])
 			}
-			if before[id] && i > 0 && lines > 0 {
-				t.Errorf("job %s was begun again after its answer", id)
-			}
-			lines++
-			if lines <= i%3 {
-				submit(kills*each + i*3 + lines)
-			}
-		}
-		if lines == 0 {
-			t.Fatalf("worker %d said nothing: %v", i, c.lines.Err())
 		}
 		c.kill()
 	}
+	next.letGo(t)
+	go func() { // it is not to wait for us
+		for next.lines.Scan() {
+		}
+	}()
 	awaiters.Wait()
 	next.kill()
 	s, err := q.Stats(ctx)
