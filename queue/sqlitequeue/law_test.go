@@ -3,6 +3,7 @@ package sqlitequeue_test
 import (
 	"context"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -36,6 +37,13 @@ func open(t testing.TB, path string, o *sqlitequeue.Options) *sqlitequeue.Backen
 	}
 	t.Cleanup(func() { _ = b.Close() })
 	return b
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func quick(t testing.TB) *sqlitequeue.Backend {
