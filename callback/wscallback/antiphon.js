@@ -440,7 +440,7 @@ const LANE = { request: 1, event: 2 };
  * @property {string} kind
  * @property {number} size
  * @property {() => string?} text writes the message, or null if it is of no use any more
- * @property {string} [key] of an event that replaces its elders
+ * @property {string} [key] of what makes its elders obsolete
  */
 
 /**
@@ -466,14 +466,16 @@ class Outbox {
   put(o) {
     const lane = LANE[o.kind] ?? 0;
     const old = o.key === undefined ? undefined : this.latest.get(o.key);
+    const limit = lane === 0 ? this.limit : this.limit / 2; // half is for answers alone
     if (old) {
-      this.bytes += o.size - old.size;
+      const more = o.size - old.size;
+      if (more > 0 && this.bytes + more > limit) return false;
+      this.bytes += more;
       old.size = o.size;
       old.text = o.text;
       return true;
     }
     const empty = this.lanes.every((l) => l.length === 0);
-    const limit = lane === 0 ? this.limit : this.limit / 2; // half is for answers alone
     if (this.lanes[lane].length >= this.count || (!empty && this.bytes + o.size > limit)) return false;
     this.lanes[lane].push(o);
     this.bytes += o.size;
@@ -1428,7 +1430,7 @@ export class Peer extends EventTarget {
       const body = json === undefined ? head : `${head.slice(0, -1)},"data":${json}}`;
       if (exceeds(body, MAX_REPORT)) throw sentinel("too_large");
       const seq = ++j.reported;
-      if (this.#post({ kind: "progress", size: body.length + 100, text: () => formatMessage({ kind: "progress", id: j.m.id, seq, json: body }) })) return;
+      if (this.#post({ kind: "progress", key: `\0${j.m.id}`, size: body.length + 100, text: () => formatMessage({ kind: "progress", id: j.m.id, seq, json: body }) })) return;
     } catch (err) {
       error = AntiphonError.from(err);
     }

@@ -47,6 +47,19 @@ test("keep-last keeps the newest of a name and key, in the place of the oldest",
   assert.equal(bodies(Socket.last).at(-1), "again");
 });
 
+test("what replaces another takes no room that there is not", async (t) => {
+  const { peer, names } = peerOf(t, { outboxBytes: 20_000 });
+  await clock.settle();
+  const keep = (key, size) => peer.notify("e", `${key}${"x".repeat(size)}`, { policy: "keep-last", key });
+  for (const key of ["a", "b", "c", "d"]) keep(key, 1500);
+  keep("d", 3000);
+  assert.deepEqual(names(), []);
+  keep("d", 7000);
+  assert.deepEqual(names(), ["callback.dropped"]);
+  Socket.last.open();
+  assert.deepEqual(bodies(Socket.last).map((b) => [b[0], b.length]), [["c", 1501], ["d", 7001]], "the oldest gave way");
+});
+
 test("a network that is slow is not given more than it takes; what waits goes when it can, answers first", async (t) => {
   const { peer, ws } = await connected(t, { buffer: 4000 });
   peer.serve("f", () => "answer");

@@ -397,6 +397,20 @@ test("reports travel in order, and end with the work", async (t) => {
   ]);
 });
 
+test("a report makes obsolete the one that has not left", async (t) => {
+  const { peer, ws } = await connected(t);
+  const { calls, f } = held();
+  peer.serve("f", f);
+  const [a, b] = [request(), request()];
+  ws.deliver(a);
+  ws.deliver(b);
+  ws.bufferedAmount = 1e9;
+  for (const percent of [1, 2, 3]) for (const c of calls) c.ctx.report(percent);
+  ws.bufferedAmount = 0;
+  await clock.advance(20);
+  assert.deepEqual(ws.sent.map((m) => [m.id, m.seq, m.body.percent]), [[a.id, 3, 3], [b.id, 3, 3]]);
+});
+
 test("work may ask back on the same connection, within its own limits", async (t) => {
   const { peer, ws } = await connected(t);
   peer.serve("f", (q, ctx) => peer.ask("g", q, { within: ctx, header: { mine: "1" } }));
