@@ -174,7 +174,9 @@ func (d *dialed) start(ctx context.Context, a asked, body []byte, credit uint32)
 	}
 	m.ID = id
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { p.giveUp(ctx, a, id) })
+		stop := context.AfterFunc(ctx, func() {
+			p.exit.through(func() { p.giveUp(ctx, a, id) })
+		})
 		if !p.table.hold(id, func() { c.more.stop = stop }) {
 			stop()
 		}

@@ -91,6 +91,7 @@ type Peer struct {
 	maxBody   int
 
 	table *table // of the asks
+	exit  exit   // of those whose contexts end
 	epoch atomic.Uint32
 	out   outbox
 	inbox atomic.Pointer[string] // the address of our own inbox, once it is open

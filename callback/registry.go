@@ -62,7 +62,8 @@ type Registry[T any] struct {
 	table *table
 	opts  RegistryOptions
 	room  *semaphore.Weighted // nil unless Expect waits
-	wrong error               // what is wrong with the options
+	exit  exit
+	wrong error // what is wrong with the options
 }
 
 // NewRegistry returns an empty registry; nil options mean the defaults. If an
@@ -166,7 +167,9 @@ func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *
 		r.freeRoom()
 		return ID{}, nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { r.giveUp(ctx, id) })
+	stop := context.AfterFunc(ctx, func() {
+		r.exit.through(func() { r.giveUp(ctx, id) })
+	})
 	if !r.table.hold(id, func() { e.stop = stop }) {
 		stop()
 	}

@@ -144,7 +144,7 @@ func TestX7_WhoEndsTheGoroutineHarmsNobody(t *testing.T) {
 		"goexit": runtime.Goexit,
 	}
 	for name, harm := range hostile {
-		for _, at := range []string{"expiry", "close"} {
+		for _, at := range []string{"expiry", "close", "context"} {
 			t.Run(name+"/"+at, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					mock := clock.NewMock()
@@ -154,10 +154,12 @@ func TestX7_WhoEndsTheGoroutineHarmsNobody(t *testing.T) {
 						}
 					}})
 					forMany(r.table)
+					ctx, cancel := context.WithCancel(context.Background())
+					defer cancel()
 					const n = 2000
 					fs := make([]*future.Future[int], n)
 					for i := range fs {
-						_, f, err := r.Expect(context.Background(), time.Duration(i/2+1)*time.Millisecond)
+						_, f, err := r.Expect(ctx, time.Duration(i/2+1)*time.Millisecond)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -165,7 +167,11 @@ func TestX7_WhoEndsTheGoroutineHarmsNobody(t *testing.T) {
 						future.Recover(f, func(error) (int, error) { harm(); return 0, nil })
 					}
 					want := ErrExpired
-					if at == "close" {
+					switch at {
+					case "context":
+						want = context.Canceled
+						cancel()
+					case "close":
 						want = ErrClosed
 						done := make(chan struct{})
 						go func() {
@@ -173,7 +179,7 @@ func TestX7_WhoEndsTheGoroutineHarmsNobody(t *testing.T) {
 							r.Close(nil)
 						}()
 						<-done
-					} else {
+					default:
 						mock.Add(n * time.Millisecond / 2)
 					}
 					synctest.Wait()
@@ -205,6 +211,50 @@ func (h *hooking) Done() <-chan struct{} { return make(chan struct{}) }
 func (h *hooking) AfterFunc(func()) func() bool {
 	h.hook()
 	return func() bool { h.off.Add(1); return true }
+}
+
+// When a context ends that many hang on, they are few who do the work.
+func TestC4_ManyOnOneContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		c, cancel := context.WithCancelCause(context.Background())
+		var inside, most atomic.Int64
+		ctx := lookedAt{c, func() { // by who asks for the cause
+			most.Store(max(most.Load(), inside.Add(1)))
+			time.Sleep(time.Nanosecond)
+			inside.Add(-1)
+		}}
+		var r Registry[int]
+		fs := make([]*future.Future[int], n)
+		for i := range fs {
+			_, f, err := r.Expect(ctx, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fs[i] = f
+		}
+		why := errors.New("the end")
+		cancel(why)
+		synctest.Wait()
+		for _, f := range fs {
+			if _, err := f.Await(context.Background()); !errors.Is(err, why) {
+				t.Fatal(err)
+			}
+		}
+		if m := most.Load(); m != 1 {
+			t.Fatal(m, "at once")
+		}
+		r.exit.mu.Lock()
+		if r.Len() != 0 || r.exit.busy || r.exit.line != nil {
+			t.Error("somebody is left")
+		}
+		r.exit.mu.Unlock()
+		_, f, _ := r.Expect(ctx, time.Hour)
+		if f != nil {
+			t.Fatal("it has ended")
+		}
+		r.Close(nil)
+	})
 }
 
 // Ended before the hook is on its context, an expectation leaves none there.
