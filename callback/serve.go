@@ -39,10 +39,12 @@ type service struct {
 	// streams says that answers come in parts.
 	streams bool
 
-	mu      sync.Mutex
-	running int
-	waiting fifo // requests
-	late    fifo // events
+	mu       sync.Mutex
+	workers  int  // goroutines
+	busy     int  // of them, those that work
+	starting bool // one of them has yet to begin
+	waiting  fifo // requests
+	late     fifo // events
 }
 
 // Serve answers what is asked as name with f, which may be any synchronous method.
@@ -145,58 +147,81 @@ func (p *Peer) served(name string) *service {
 	return nil
 }
 
-// enqueue gives j a goroutine, or a place in the queue. It reports false if there
-// is none; dropped is an event that had to give way.
+// enqueue gives j a turn, or a place in the queue. It reports false if there is
+// none; dropped is an event that had to give way.
 func (s *service) enqueue(j *job) (ok bool, dropped *job) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	event := j.d.Kind == Event
+	turns := max(s.opts.Concurrency-s.busy-s.waiting.n, 0) // that are free
 	switch {
-	case s.running < s.opts.Concurrency:
-		s.running++
-		go s.run(j)
-	case event:
-		if s.late.n == s.opts.Queue {
+	case j.d.Kind == Event:
+		if s.late.n >= s.opts.Queue+turns {
 			dropped = s.late.pop()
 		}
 		s.late.push(j)
-	case s.waiting.n == s.opts.Queue:
+	case turns == 0 && s.waiting.n >= s.opts.Queue+s.opts.Concurrency-s.busy:
 		return false, nil
 	default:
 		s.waiting.push(j)
 	}
+	s.hire()
 	return true, dropped
 }
 
-// next returns what is to be done now: requests before events.
-func (s *service) next() *job {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.waiting.n > 0:
-		return s.waiting.pop()
-	case s.late.n > 0:
-		return s.late.pop()
+// hire starts a worker if there is something to do, and none is about to begin: it
+// hires the next if there is more. So many short calls share few goroutines, whose
+// stacks have grown, and long ones get one each. The caller holds the lock.
+func (s *service) hire() {
+	if s.starting || s.workers == s.opts.Concurrency || s.waiting.n+s.late.n == 0 {
+		return
 	}
-	s.running--
-	return nil
+	s.starting = true
+	s.workers++
+	go s.run()
 }
 
-// run is the goroutine of one of the slots of s.
-func (s *service) run(j *job) {
-	var exited = true
+// next returns what is to be done now: requests before events. The caller holds
+// the lock.
+func (s *service) next() (j *job) {
+	switch {
+	case s.waiting.n > 0:
+		j = s.waiting.pop()
+	case s.late.n > 0:
+		j = s.late.pop()
+	}
+	return j
+}
+
+// run is the goroutine of a worker.
+func (s *service) run() {
+	exited := false
 	defer func() {
 		if exited { // the work called runtime.Goexit
-			if j = s.next(); j != nil {
-				go s.run(j)
-			}
+			s.mu.Lock()
+			s.busy--
+			s.workers--
+			s.hire()
+			s.mu.Unlock()
 		}
 	}()
-	for j != nil {
+	s.mu.Lock()
+	s.starting = false
+	for {
+		j := s.next()
+		if j == nil {
+			s.workers--
+			s.mu.Unlock()
+			return
+		}
+		s.busy++
+		s.hire()
+		s.mu.Unlock()
+		exited = true
 		s.do(j)
-		j = s.next()
+		exited = false
+		s.mu.Lock()
+		s.busy--
 	}
-	exited = false
 }
 
 // do does j and sends the answer.
