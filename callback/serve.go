@@ -194,6 +194,7 @@ func (s *service) next() (j *job) {
 
 // run is the goroutine of a worker.
 func (s *service) run() {
+	grow()
 	exited := false
 	defer func() {
 		if exited { // the work called runtime.Goexit
