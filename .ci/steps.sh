@@ -14,6 +14,8 @@ step_install() {
 		echo "not here, so its tests skip: ${want[*]}"
 		return
 	fi
+	node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 19 ? 0 : 1)' ||
+		{ hint "Node.js is too old for the client for browsers: 20.19 or later"; return 1; }
 	echo "chromium, node and strace are here"
 }
 
