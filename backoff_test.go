@@ -149,3 +149,14 @@ func TestJitterSpreads(t *testing.T) {
 		}
 	}
 }
+
+// Both ends of the range are in it.
+func TestJitterReachesItsEnds(t *testing.T) {
+	got := map[time.Duration]bool{}
+	for range 1000 { // misses by chance once in 2^1000
+		got[antiphon.FullJitter(antiphon.Constant(1))(1)] = true
+	}
+	if len(got) != 2 || !got[0] || !got[1] {
+		t.Errorf("full jitter of 1 is one of %v, want 0 and 1", got)
+	}
+}

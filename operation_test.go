@@ -144,3 +144,21 @@ func TestOperationJSONIsBounded(t *testing.T) {
 		t.Error("a number is taken for a status")
 	}
 }
+
+// A delay travels in milliseconds: no shorter than it was, and never as no advice.
+func TestOperationPollAfterIsRoundedUp(t *testing.T) {
+	for in, want := range map[time.Duration]time.Duration{
+		-time.Second: 0, 0: 0, 1: time.Millisecond, time.Millisecond: time.Millisecond,
+		time.Second + 1:   time.Second + time.Millisecond,
+		math.MaxInt64 - 1: (math.MaxInt64 / time.Millisecond) * time.Millisecond, // saturates
+	} {
+		data, err := json.Marshal(antiphon.Operation{PollAfter: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back antiphon.Operation
+		if err := json.Unmarshal(data, &back); err != nil || back.PollAfter != want {
+			t.Errorf("%v came out as %v, %v; want %v", in, back.PollAfter, err, want)
+		}
+	}
+}

@@ -28,9 +28,10 @@ type Policy struct {
 	// unknown whether it has done its work: it should be idempotent. The
 	// function finds the number of the attempt in antiphon.InfoFrom.
 	Attempts int
-	// Backoff is how long to wait after a failed attempt; an error marked by
-	// antiphon.RetryAfter makes that longer. If that would be after the asker's
-	// deadline, the ask fails at once, with the failure and the deadline's error.
+	// Backoff is how long to wait after a failed attempt; a negative time counts as
+	// 0, and an error marked by antiphon.RetryAfter makes it longer. If the wait
+	// would not end before the asker's deadline, the ask fails at once, with the
+	// failure and the deadline's error.
 	// nil means antiphon.Exponential(100*time.Millisecond, 10*time.Second).
 	Backoff antiphon.Backoff
 	// Retryable tells whether an error is worth another attempt. nil means

@@ -329,6 +329,63 @@ func TestX4_NilContextWaits(t *testing.T) {
 	})
 }
 
+// Where a context is wanted, nil will do: it counts as context.Background().
+func TestX5_NilContextsWork(t *testing.T) {
+	brief := func(ctx context.Context, q int) (int, error) { return q, sleep(ctx, time.Second) } // panics on nil
+	fn := func(ctx context.Context) (int, error) { return brief(ctx, 7) }
+	ask := func(ctx context.Context) *future.Future[int] { return future.Go(ctx, fn) }
+	var group future.Group[int, int]
+	for name, use := range map[string]func() (int, error){
+		"Await": func() (int, error) { return after(time.Second, 7, nil).Await(noContext) },
+		"Go":    func() (int, error) { return future.Go(noContext, fn).Await(noContext) },
+		"Call":  func() (int, error) { return future.Call(noContext, brief, 7).Await(noContext) },
+		"Lift":  func() (int, error) { return future.Lift(brief, nil)(noContext, 7).Await(noContext) },
+		"Policy": func() (int, error) {
+			return future.Lift(brief, &future.Policy{Limit: 1, Timeout: time.Hour})(noContext, 7).Await(noContext)
+		},
+		"With":       func() (int, error) { return future.With(brief, &future.Policy{Limit: 1})(noContext, 7) },
+		"Block":      func() (int, error) { return future.Block(future.Lift(brief, nil))(noContext, 7) },
+		"First":      func() (int, error) { return future.First(noContext, ask, ask).Await(noContext) },
+		"Hedge":      func() (int, error) { return future.Hedge(noContext, time.Minute, 2, fn).Await(noContext) },
+		"Group.Do":   func() (int, error) { return group.Do(noContext, 1, fn) },
+		"Group.Go":   func() (int, error) { return group.Go(noContext, 1, fn).Await(noContext) },
+		"Group.Lift": func() (int, error) { return group.Lift(brief)(noContext, 7).Await(noContext) },
+		"Lazy":       func() (int, error) { return (&future.Lazy[int]{New: fn}).Get(noContext) },
+		"AsCompleted": func() (v int, err error) {
+			for _, r := range future.AsCompleted(noContext, after(time.Second, 7, nil)) {
+				v, err = r.Get()
+			}
+			return v, err
+		},
+		"Parallel": func() (int, error) {
+			rs, err := future.Parallel(noContext, 2, []int{7}, brief)
+			return rs[0], err
+		},
+		"ParallelSeq": func() (v int, err error) {
+			for v, err = range future.ParallelSeq(noContext, 2, slices.Values([]int{7}), brief) {
+			}
+			return v, err
+		},
+		"Run": func() (v int, err error) {
+			err = future.Run(noContext, func(s *future.Scope) (err error) {
+				v, err = future.Go(s, fn).Await(s)
+				return err
+			})
+			return v, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				start := time.Now()
+				if v, err := use(); v != 7 || err != nil {
+					t.Errorf("%d, %v", v, err)
+				}
+				at(t, start, time.Second)
+			})
+		})
+	}
+}
+
 func TestValuesOfErrorTypes(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var e future.Promise[error]
