@@ -298,13 +298,19 @@ func (w *wireError) bound() {
 
 // cut shortens s to at most n bytes of valid UTF-8.
 func cut(s string, n int) string {
-	if len(s) > n {
-		for n > 0 && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n]
+	s = strings.ToValidUTF8(shorten(s, n), "\uFFFD")
+	return shorten(s, n) // what stands for a bad byte is longer
+}
+
+// shorten cuts s between two runes.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // millisUp rounds up, so that nothing travels as "at once" that was not.

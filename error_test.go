@@ -253,6 +253,33 @@ func TestX6_HostileErrorJSONIsCut(t *testing.T) {
 	}
 }
 
+// What is cut stays text, and within its bound, whatever its bytes are.
+func TestX6_CutBetweenRunes(t *testing.T) {
+	const most = 4 << 10
+	for name, c := range map[string]struct{ in, want string }{
+		"at the bound":          {strings.Repeat("x", most), strings.Repeat("x", most)},
+		"over it":               {strings.Repeat("x", most+1), strings.Repeat("x", most)},
+		"a rune over it":        {strings.Repeat("x", most-1) + "é", strings.Repeat("x", most-1)},
+		"a rune that fits":      {strings.Repeat("x", most-2) + "éé", strings.Repeat("x", most-2) + "é"},
+		"bad bytes":             {"a\xffb", "a\uFFFDb"},
+		"bad bytes, which grow": {strings.Repeat("\xffa", most), strings.Repeat("\uFFFDa", most/4)},
+		"bad bytes at the end":  {strings.Repeat("x", most-1) + "\xff", strings.Repeat("x", most-1)},
+	} {
+		data, err := json.Marshal(&antiphon.Error{Message: c.in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent struct{ Message string }
+		if err := json.Unmarshal(data, &sent); err != nil || sent.Message != c.want {
+			t.Errorf("%s: %d bytes came out as %d, want %d (%v)", name, len(c.in), len(sent.Message), len(c.want), err)
+		}
+		var back antiphon.Error
+		if err := json.Unmarshal(data, &back); err != nil || back.Message != c.want {
+			t.Errorf("%s: read as %d bytes, want %d (%v)", name, len(back.Message), len(c.want), err)
+		}
+	}
+}
+
 // A tree of errors can be as wide, deep or cyclic as its maker likes.
 type cyclic struct{}
 
