@@ -116,3 +116,53 @@ func TestX5_NilCallbackIsNeverCalled(t *testing.T) {
 		t.Errorf("logged: %s", &log)
 	}
 }
+
+// What fails once its time is up has timed out, whoever is told of it first.
+func TestFailureAtTheTimeoutIsATimeout(t *testing.T) {
+	for range 500 {
+		bubble(t, func(t *testing.T) {
+			_, err := future.Lift(func(ctx context.Context, _ int) (int, error) {
+				<-ctx.Done()
+				return 0, errBoom
+			}, &future.Policy{Timeout: time.Second})(noContext, 1).Await(noContext)
+			is(t, err, future.ErrTimeout)
+			is(t, err, context.DeadlineExceeded)
+			same(t, antiphon.ClassUnknown, antiphon.ClassOf(err))
+			same(t, antiphon.CodeDeadlineExceeded, antiphon.CodeOf(err))
+		})
+	}
+}
+
+// A scope that has ended starts nothing, also for who comes with a context that
+// has not.
+func TestScopeThatHasEndedWithAContextThatHasNot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := func(context.Context, int) (int, error) { t.Error("called"); return 0, nil }
+		asks := func(s *future.Scope) {
+			ctx := context.WithoutCancel(s)
+			for name, err := range map[string]error{
+				"Go":     errOf(future.Call(ctx, f, 1)),
+				"Lift":   errOf(future.Lift(f, nil)(ctx, 1)),
+				"Policy": errOf(future.Lift(f, &future.Policy{Attempts: 2, Limit: 1})(ctx, 1)),
+				"Hedge":  errOf(future.Hedge(ctx, time.Second, 2, func(ctx context.Context) (int, error) { return f(ctx, 1) })),
+			} {
+				t.Log(name)
+				is(t, err, future.ErrNotStarted)
+				is(t, err, context.Canceled)
+				same(t, antiphon.ClassNotAccepted, antiphon.ClassOf(err))
+			}
+		}
+		var after *future.Scope
+		err := future.Run(noContext, func(s *future.Scope) error {
+			after = s
+			s.Cancel(errBoom)
+			asks(s)
+			return nil
+		})
+		is(t, err, errBoom)
+		asks(after)
+		after.SetLimit(3)
+		after.Cancel(errCause)
+		is(t, after.Err(), context.Canceled)
+	})
+}
