@@ -17,30 +17,26 @@ import (
 func TestX6_QueueIsBoundedByDefault(t *testing.T) {
 	const bound = 65536
 	bubble(t, func(t *testing.T) {
-		ask := future.Lift(func(ctx context.Context, q int) (int, error) { <-ctx.Done(); return q, ctx.Err() }, &future.Policy{Limit: 1})
-		ctx, cancel := context.WithCancel(context.Background())
-		fs := make([]*future.Future[int], bound+1) // one at work, the others in the queue
-		for i := range fs {
-			fs[i] = ask(ctx, i)
-		}
-		for _, f := range fs {
-			if r, ok := f.Peek(); ok {
-				t.Fatalf("refused within the bound: %v", r.Err)
+		gate := make(chan struct{})
+		ask := future.Lift(func(_ context.Context, q int) (int, error) { <-gate; return q, nil }, &future.Policy{Limit: 1})
+		var last *future.Future[int]
+		for i := range bound + 1 { // one at work, the others in the queue
+			last = ask(noContext, i)
+			if r, ok := last.Peek(); ok {
+				t.Fatalf("%d within the bound: %v", i, r.Err)
 			}
 		}
-		r, ok := ask(ctx, -1).Peek()
+		r, ok := ask(noContext, -1).Peek()
 		if !ok || !errors.Is(r.Err, future.ErrFull) || antiphon.ClassOf(r.Err) != antiphon.ClassNotAccepted {
 			t.Errorf("one over the bound: %v, %t", r.Err, ok)
 		}
-		cancel()
-		for _, f := range fs {
-			<-f.Done()
-		}
-		ctx, cancel = context.WithCancel(context.Background())
-		defer cancel()
-		if r, ok := ask(ctx, 1).Peek(); ok {
+		gate <- struct{}{} // the first of the queue is now at work
+		synctest.Wait()
+		if r, ok := ask(noContext, -2).Peek(); ok {
 			t.Errorf("there is room again: %v", r.Err)
 		}
+		close(gate)
+		mustBe(t, last, bound, nil)
 	})
 }
 
