@@ -6,9 +6,23 @@ require (
 	github.com/antiphon-go/antiphon v0.0.0
 	github.com/antiphon-go/antiphon/callback/wscallback v0.0.0
 	github.com/antiphon-go/antiphon/internal/browser v0.0.0
+	modernc.org/sqlite v1.62.0
 )
 
 require (
+	github.com/dustin/go-humanize v1.1.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/mattn/go-isatty v0.0.24 // indirect
+	github.com/ncruces/go-strftime v1.1.0 // indirect
+	github.com/remyoudompheng/bigfft v0.0.0-20230129092748-24d4a6f8daec // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	modernc.org/libc v1.80.1 // indirect
+	modernc.org/mathutil v1.7.1 // indirect
+	modernc.org/memory v1.12.1 // indirect
+)
+
+require (
+	github.com/antiphon-go/antiphon/queue/sqlitequeue v0.0.0
 	github.com/benbjohnson/clock v1.3.5 // indirect
 	github.com/coder/websocket v1.8.15 // indirect
 	golang.org/x/sync v0.25.0 // indirect
@@ -19,3 +33,5 @@ replace (
 	github.com/antiphon-go/antiphon/callback/wscallback => ../../callback/wscallback
 	github.com/antiphon-go/antiphon/internal/browser => ../../internal/browser
 )
+
+replace github.com/antiphon-go/antiphon/queue/sqlitequeue => ../../queue/sqlitequeue

@@ -7,6 +7,7 @@ replace github.com/antiphon-go/antiphon => ../..
 require (
 	github.com/antiphon-go/antiphon v0.0.0
 	github.com/benbjohnson/clock v1.3.5
+	github.com/mattn/go-sqlite3 v1.14.53
 	modernc.org/sqlite v1.62.0
 )
 

@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		beWorker(os.Getenv("SQLITEQUEUE_FILE"))
 	case "submit":
 		beSubmitter(os.Getenv("SQLITEQUEUE_FILE"))
+	case "accept":
+		beAccepted(os.Getenv("SQLITEQUEUE_FILE"))
 	case "open":
 		beOpener(os.Getenv("SQLITEQUEUE_FILE"))
 	default:
