@@ -272,6 +272,7 @@ func (f *follower) look(ids []string) {
 	for len(ids) > 0 {
 		some := ids[:min(batch, len(ids))]
 		ids = ids[len(some):]
+		placed := f.placedOf(some) // one that is placed meanwhile may not be found yet
 		found, err := f.core.results.Lookup(f.life, f.core.name, some, false)
 		if err != nil {
 			f.core.observe(antiphon.Event{Name: "queue.look_failed", Count: len(some), Err: err})
@@ -288,11 +289,26 @@ func (f *follower) look(ids []string) {
 			}
 		}
 		for _, id := range some {
-			if !there[id] {
+			if !there[id] && placed[id] {
 				f.lost(id)
 			}
 		}
 	}
+}
+
+// placedOf returns which of ids are there, as far as we know.
+func (f *follower) placedOf(ids []string) map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	placed := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		x := f.jobs[id]
+		placed[id] = x != nil
+		for ; x != nil; x = x.next {
+			placed[id] = placed[id] && x.placed
+		}
+	}
+	return placed
 }
 
 func (f *follower) progressed(r *driver.Record) {
