@@ -96,9 +96,14 @@ func gaveUp(ctx context.Context, class antiphon.Class) error {
 }
 
 // unclear is err, but of class unknown.
-func unclear(err error) error {
+func unclear(err error) error { return classed(err, antiphon.ClassUnknown) }
+
+// ran is err, about work that has been done.
+func ran(err error) error { return classed(err, antiphon.ClassFailed) }
+
+func classed(err error, c antiphon.Class) error {
 	d := *antiphon.FromError(err)
-	d.Class = antiphon.ClassUnknown
+	d.Class = c
 	return &reclassed{&d, err}
 }
 

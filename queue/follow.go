@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/alarm"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
@@ -24,8 +23,11 @@ type follower struct {
 	jobs      map[string]*following
 	order     []string // whom to look after next, with some that have gone
 	asked     []string // whom to look after now
+	polls     moment   // when some of order are looked after
+	looking   bool     // ring is at it
 	holders   int      // workers, who listen for what is canceled
 	listening bool
+	hearing   bool         // hear has been started, and has not failed
 	watch     driver.Watch // nil until it is open
 }
 
@@ -105,10 +107,17 @@ func (f *follower) listen() bool {
 		return false
 	}
 	f.listening = true
-	if f.core.watcher != nil {
+	f.polls = alarm.After(f.alarm.Now(), f.core.opts.Poll)
+	f.hearAgain()
+	return true
+}
+
+// hearAgain sees to it that the backend is listened to. The caller holds the lock.
+func (f *follower) hearAgain() {
+	if f.core.watcher != nil && !f.hearing {
+		f.hearing = true
 		go f.hear()
 	}
-	return true
 }
 
 // hold listens for a worker.
@@ -152,6 +161,16 @@ func (f *follower) remove(x *following) {
 	x.next = nil
 }
 
+// replace has x follow another job, which is there.
+func (f *follower) replace(x *following, id string) {
+	f.remove(x)
+	f.mu.Lock()
+	x.id, x.duplicate, x.placed = id, true, true
+	f.mu.Unlock()
+	f.add(x)
+	f.ask(id)
+}
+
 // place notes that the job of x is there.
 func (f *follower) place(x *following) {
 	f.mu.Lock()
@@ -172,6 +191,10 @@ func (f *follower) placedAs(x *following) string {
 // ask looks after a job now.
 func (f *follower) ask(id string) {
 	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return
+	}
 	f.asked = append(f.asked, id)
 	f.mu.Unlock()
 	f.alarm.Set(f.alarm.Now())
@@ -206,11 +229,12 @@ func (f *follower) hear() {
 	w, err := f.core.watcher.Watch(f.core.name)
 	f.mu.Lock()
 	if err != nil || f.closed || !f.listening || f.watch != nil {
+		f.hearing = f.watch != nil
 		f.mu.Unlock()
 		if err == nil {
 			_ = w.Close()
 		}
-		return // whoever looks now and then does without
+		return // until the next look, which does without
 	}
 	f.watch = w
 	all := f.everybody()
@@ -221,6 +245,11 @@ func (f *follower) hear() {
 	for {
 		changes, err = w.Next(f.life, changes[:0])
 		if err != nil {
+			f.mu.Lock()
+			if f.watch == w {
+				f.watch, f.hearing = nil, false
+			}
+			f.mu.Unlock()
 			_ = w.Close()
 			return
 		}
@@ -262,123 +291,6 @@ func (f *follower) hearAll(changes []driver.Change) {
 		f.core.wishes(changes)
 	}
 	f.look(ids)
-}
-
-// batch is how many jobs are looked up in one call.
-const batch = 256
-
-// look asks the store for ids and tells those who wait.
-func (f *follower) look(ids []string) {
-	for len(ids) > 0 {
-		some := ids[:min(batch, len(ids))]
-		ids = ids[len(some):]
-		placed := f.placedOf(some) // one that is placed meanwhile may not be found yet
-		found, err := f.core.results.Lookup(f.life, f.core.name, some, false)
-		if err != nil {
-			f.core.observe(antiphon.Event{Name: "queue.look_failed", Count: len(some), Err: err})
-			return // another time
-		}
-		there := make(map[string]bool, len(found))
-		for i := range found {
-			r := &found[i]
-			there[r.ID] = true
-			if r.State.Terminal() {
-				f.ended(r.ID, outcomeOf(r))
-			} else {
-				f.progressed(r)
-			}
-		}
-		for _, id := range some {
-			if !there[id] && placed[id] {
-				f.lost(id)
-			}
-		}
-	}
-}
-
-// placedOf returns which of ids are there, as far as we know.
-func (f *follower) placedOf(ids []string) map[string]bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	placed := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		x := f.jobs[id]
-		placed[id] = x != nil
-		for ; x != nil; x = x.next {
-			placed[id] = placed[id] && x.placed
-		}
-	}
-	return placed
-}
-
-func (f *follower) progressed(r *driver.Record) {
-	var all []interested
-	f.mu.Lock()
-	for x := f.jobs[r.ID]; x != nil; x = x.next {
-		all = append(all, x.owner)
-	}
-	f.mu.Unlock()
-	for _, o := range all {
-		o.progressed(r)
-	}
-}
-
-// lost: the store does not know id. One that is being put may not be there yet.
-func (f *follower) lost(id string) {
-	f.mu.Lock()
-	x := f.jobs[id]
-	for p := x; p != nil; p = p.next {
-		if !p.placed {
-			f.mu.Unlock()
-			return
-		}
-	}
-	f.mu.Unlock()
-	for x = f.takeAll(id); x != nil; {
-		next := x.next
-		x.next = nil
-		x.owner.failed(ErrUnknownJob)
-		x = next
-	}
-}
-
-// perRing is how many jobs are looked after each time.
-const perRing = 16 * batch
-
-// ring looks after those who asked, and some of the others, and stops listening when
-// nobody waits.
-func (f *follower) ring() {
-	f.mu.Lock()
-	if f.closed {
-		f.mu.Unlock()
-		return
-	}
-	ids := f.asked
-	f.asked = nil
-	if len(f.jobs) == 0 && f.holders == 0 {
-		f.listening = false
-		w := f.watch
-		f.watch, f.order = nil, nil
-		f.mu.Unlock()
-		if w != nil {
-			_ = w.Close()
-		}
-		return
-	}
-	if len(ids) == 0 {
-		n := min(perRing, len(f.order))
-		for _, id := range f.order[:n] {
-			if f.jobs[id] != nil {
-				ids = append(ids, id)
-			}
-		}
-		f.order = append(f.order[n:], ids...)
-	}
-	f.mu.Unlock()
-	if f.core.results != nil {
-		f.look(ids)
-	}
-	f.alarm.Set(alarm.After(f.alarm.Now(), f.core.opts.Poll))
 }
 
 // close fails all who wait.

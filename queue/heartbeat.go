@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/alarm"
@@ -14,7 +13,7 @@ import (
 // due is when t is to be looked at next. The caller holds the lock.
 func (w *worker) due(t *task) moment {
 	at := never
-	if !t.lost && !t.stuck {
+	if w.keeps(t) {
 		at = t.until - 2*int64(w.core.opts.Lease)/3
 		if t.progress != nil {
 			at = min(at, alarm.After(t.told, reportEvery))
@@ -23,22 +22,100 @@ func (w *worker) due(t *task) moment {
 	return min(at, t.timeUp, t.grace)
 }
 
+// keeps reports whether the lease of t is to be extended. One whose work has returned
+// is kept for another lease, in which it should get settled: what cannot be must not
+// hold its job, nor be in the way of others, for ever. The caller holds the lock.
+func (w *worker) keeps(t *task) bool {
+	return !t.lost && !t.stuck && (t.worked == never || w.alarm.Now() < alarm.After(t.worked, w.core.opts.Lease))
+}
+
 // ring keeps the leases of what is under way alive, all in one call, stores what the
-// work reports, and ends the contexts whose time is up.
+// work reports, and ends the contexts whose time is up. A store that does not answer
+// holds up one of the first, and none of the last.
 func (w *worker) ring() {
-	lease := w.core.opts.Lease
-	now := w.alarm.Now()
-	next := never
-	var beat []*task
-	var up, stuck []*task
 	w.mu.Lock()
+	if w.ended {
+		w.mu.Unlock()
+		return
+	}
+	w.goroutines.Add(1) // Work waits for it
+	w.mu.Unlock()
+	defer w.goroutines.Done()
+	w.timesUp()
+	w.mu.Lock()
+	if w.beating {
+		next := w.soonest()
+		w.mu.Unlock()
+		w.setAlarm(next)
+		return
+	}
+	now := w.alarm.Now()
 	urgent := w.urgent
 	w.urgent = false
+	for _, t := range w.tasks {
+		urgent = urgent || w.due(t) <= now
+	}
+	var beat []*task
+	for _, t := range w.tasks { // if one is due, all have their lease extended
+		if urgent && w.keeps(t) {
+			beat = append(beat, t)
+		}
+	}
+	w.beating = true
+	next := w.soonest()
+	w.mu.Unlock()
+	if len(beat) > 0 {
+		w.setAlarm(next)
+	}
+	retry := w.beat(beat)
+	next = never
+	w.mu.Lock()
+	w.beating = false
+	for _, t := range w.tasks {
+		next = min(next, w.due(t))
+	}
+	if w.urgent { // somebody asked meanwhile
+		next, retry = now, false
+	}
+	w.mu.Unlock()
+	if retry {
+		lease := w.core.opts.Lease
+		now = w.alarm.Now()
+		next = min(max(next, now+int64(lease)/10), alarm.After(now, lease/10))
+	}
+	w.setAlarm(next)
+}
+
+// soonest is when something has to be done whatever the store does. The caller holds
+// the lock.
+func (w *worker) soonest() moment {
+	at := never
+	for _, t := range w.tasks {
+		at = min(at, t.timeUp, t.grace)
+		if !t.lost && !t.stuck && t.worked == never {
+			at = min(at, t.until)
+		}
+	}
+	return at
+}
+
+func (w *worker) setAlarm(at moment) {
+	if at != never {
+		w.alarm.Set(max(at, w.alarm.Now()))
+	}
+}
+
+// timesUp ends the contexts whose time is up, and of those whose lease ran out while
+// the store was asked to extend it.
+func (w *worker) timesUp() {
+	var up, stuck, lost []*task
+	w.mu.Lock()
+	now := w.alarm.Now()
 	for _, t := range w.tasks {
 		if t.timeUp <= now {
 			t.timeUp = never
 			if t.grace = never; t.running {
-				t.grace = alarm.After(now, lease)
+				t.grace = alarm.After(now, w.core.opts.Lease)
 				up = append(up, t)
 			}
 		}
@@ -48,11 +125,10 @@ func (w *worker) ring() {
 				stuck = append(stuck, t)
 			}
 		}
-		urgent = urgent || w.due(t) <= now
-	}
-	for _, t := range w.tasks { // if one is due, all have their lease extended
-		if urgent && !t.lost && !t.stuck {
-			beat = append(beat, t)
+		if w.beating && t.until <= now && t.worked == never && !t.lost && !t.stuck {
+			if t.lost = true; t.begun {
+				lost = append(lost, t)
+			}
 		}
 	}
 	w.mu.Unlock()
@@ -67,27 +143,47 @@ func (w *worker) ring() {
 	for _, t := range stuck {
 		w.core.observe(antiphon.Event{Name: "queue.stuck", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrStuck})
 	}
-	retry := false
-	for len(beat) > 0 {
-		n := min(len(beat), maxSettle)
-		retry = w.extend(context.WithoutCancel(w.base), beat[:n]) || retry
-		beat = beat[n:]
-	}
-	w.mu.Lock()
-	for _, t := range w.tasks {
-		next = min(next, w.due(t))
-	}
-	w.mu.Unlock()
-	if now = w.alarm.Now(); retry {
-		next = min(max(next, now+int64(lease)/10), alarm.After(now, lease/10))
-	}
-	if next != never {
-		w.alarm.Set(max(next, now))
+	for _, t := range lost {
+		w.core.observe(antiphon.Event{Name: "queue.lease_lost", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
+		t.Cancel(ErrLeaseLost)
 	}
 }
 
+// beat extends the leases of tasks. It reports whether the store is to be asked again
+// soon.
+func (w *worker) beat(tasks []*task) (again bool) {
+	for len(tasks) > 0 {
+		n := min(len(tasks), maxSettle)
+		again = w.extend(tasks[:n]) || again
+		tasks = tasks[n:]
+	}
+	return again
+}
+
+// storeContext is that of a call which the store has to answer within a third of a
+// lease: no call holds up for longer what comes after it.
+func (w *worker) storeContext() (context.Context, func()) {
+	c := w.core
+	if c.caps.InProcess {
+		return w.base, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(w.base)
+	timer := c.clock.AfterFunc(c.opts.Lease/3, func() { cancel(errStoreSilent) })
+	return ctx, func() {
+		timer.Stop()
+		cancel(nil)
+	}
+}
+
+var errStoreSilent error = &antiphon.Error{
+	Code:    antiphon.CodeUnavailable,
+	Class:   antiphon.ClassUnknown,
+	Reason:  "queue.store_silent",
+	Message: "queue: the store does not answer",
+}
+
 // extend keeps leases alive. It reports whether the store is to be asked again soon.
-func (w *worker) extend(ctx context.Context, tasks []*task) (again bool) {
+func (w *worker) extend(tasks []*task) (again bool) {
 	c := w.core
 	now := w.alarm.Now()
 	x := make([]driver.Extension, len(tasks))
@@ -99,7 +195,9 @@ func (w *worker) extend(ctx context.Context, tasks []*task) (again bool) {
 		}
 	}
 	w.mu.Unlock()
+	ctx, done := w.storeContext()
 	errs := c.backend.Extend(ctx, c.name, x)
+	done()
 	for i, t := range tasks {
 		var err error
 		if errs != nil {
@@ -237,71 +335,4 @@ func (w *worker) drop(t *task) {
 	w.tasks[last] = nil
 	w.tasks = w.tasks[:last]
 	w.isIdle()
-}
-
-// isIdle reports whether nothing is leased, nor will be, and tells who waits for that.
-// The caller holds the lock.
-func (w *worker) isIdle() bool {
-	if len(w.tasks) > 0 || w.leader || w.reserved > 0 {
-		return false
-	}
-	if w.idle != nil {
-		close(w.idle)
-		w.idle = nil
-	}
-	return true
-}
-
-// drain ends a worker that takes no more.
-func (w *worker) drain() error {
-	defer w.alarm.Stop()
-	w.dismiss()
-	w.mu.Lock()
-	back := w.waiting
-	w.waiting = nil
-	w.mu.Unlock()
-	for _, t := range back {
-		w.settler.settle(t, driver.Settlement{Outcome: driver.Release})
-	}
-	if !w.idleWithin(w.opts.Drain) {
-		w.mu.Lock()
-		w.hard = true
-		var running []*task
-		for _, t := range w.tasks {
-			if t.begun {
-				running = append(running, t)
-			}
-		}
-		w.mu.Unlock()
-		for _, t := range running {
-			t.Cancel(ErrDraining)
-		}
-		if !w.idleWithin(w.core.opts.Lease) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			return antiphon.Errorf(antiphon.CodeAborted, "%w: %d jobs left behind", ErrStuck, len(w.tasks))
-		}
-	}
-	w.goroutines.Wait()
-	return w.fatal
-}
-
-// idleWithin waits until nothing is leased, for d at the most.
-func (w *worker) idleWithin(d time.Duration) bool {
-	w.mu.Lock()
-	if w.isIdle() {
-		w.mu.Unlock()
-		return true
-	}
-	idle := make(chan struct{})
-	w.idle = idle
-	w.mu.Unlock()
-	timer := w.core.clock.Timer(d)
-	defer timer.Stop()
-	select {
-	case <-idle:
-		return true
-	case <-timer.C:
-		return false
-	}
 }

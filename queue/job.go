@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -70,7 +71,7 @@ func (j *Job[R]) ended(o outcome) {
 		j.promise.Reject(o.failure())
 		return
 	}
-	j.promise.Settle(unmarshal[R](j.core, o.result))
+	j.promise.Settle(answer[R](j.core, o.result))
 }
 
 func (j *Job[R]) failed(err error)            { j.promise.Reject(err) }
@@ -113,17 +114,30 @@ func (q *Queue[Q, R]) Attach(id string) *Job[R] {
 // Cancel is Job.Cancel for who has the id.
 func (q *Queue[Q, R]) Cancel(ctx context.Context, id string) error { return q.core.cancel(ctx, id) }
 
+// answer decodes what work returned. That it cannot be read does not undo the work.
+func answer[R any](c *core, b []byte) (v R, err error) {
+	if v, err = unmarshal[R](c, b); err != nil {
+		err = ran(err)
+	}
+	return v, err
+}
+
 // An outcome is how a job ended.
 type outcome struct {
-	state   antiphon.State
-	result  []byte
-	err     *antiphon.Error
-	attempt int
+	state  antiphon.State
+	result []byte
+	err    *antiphon.Error
+	idle   bool // it was never handed out
 }
 
 func outcomeOf(r *driver.Record) outcome {
-	return outcome{r.State, r.Result, r.Err, r.Attempt}
+	return outcome{r.State, r.Result, r.Err, neverBegan(r)}
 }
+
+// neverBegan reports whether a job that has ended was surely never handed out. Attempt
+// does not tell alone: it does not count what was given back, and begins anew for what
+// is redriven. But its first version is that it was put, and its second that it ended.
+func neverBegan(r *driver.Record) bool { return r.Attempt == 0 && r.Version <= 2 }
 
 // failure is the error of a job that did not succeed.
 func (o outcome) failure() error {
@@ -131,7 +145,7 @@ func (o outcome) failure() error {
 	if e == nil {
 		e = &antiphon.Error{Code: antiphon.CodeUnknown, Message: "queue: the job ended as " + string(o.state)}
 	}
-	if o.attempt == 0 && (o.state == antiphon.StateCanceled || o.state == antiphon.StateExpired) {
+	if o.idle && (o.state == antiphon.StateCanceled || o.state == antiphon.StateExpired) {
 		d := *e
 		d.Class = antiphon.ClassNotAccepted
 		return &d
@@ -143,7 +157,7 @@ func (o outcome) failure() error {
 type update struct {
 	following
 	wake chan struct{} // has room for one
-	err  error
+	why  atomic.Pointer[error]
 }
 
 func (u *update) signal() {
@@ -154,7 +168,7 @@ func (u *update) signal() {
 }
 
 func (u *update) ended(outcome)               { u.signal() }
-func (u *update) failed(err error)            { u.err = err; u.signal() }
+func (u *update) failed(err error)            { u.why.Store(&err); u.signal() }
 func (u *update) progressed(r *driver.Record) { u.signal() }
 func (u *update) wants(*driver.Change) bool   { return true }
 
@@ -187,8 +201,9 @@ func (c *core) updates(ctx context.Context, id string) iter.Seq2[antiphon.Operat
 					return
 				}
 			}
-			if c.waitFor(ctx, u) != nil {
-				yield(antiphon.Operation{}, u.err)
+			c.waitFor(ctx, u)
+			if why := u.why.Load(); why != nil {
+				yield(antiphon.Operation{}, *why)
 				return
 			}
 		}
@@ -196,16 +211,14 @@ func (c *core) updates(ctx context.Context, id string) iter.Seq2[antiphon.Operat
 }
 
 // waitFor waits until there may be something new, but not for ever.
-func (c *core) waitFor(ctx context.Context, u *update) error {
+func (c *core) waitFor(ctx context.Context, u *update) {
 	timer := c.clock.Timer(c.opts.Poll)
 	defer timer.Stop()
 	select {
 	case <-u.wake:
-		return u.err
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return nil
 }
 
 // An ask is a job whose asker knows nothing of jobs.
@@ -251,7 +264,7 @@ func (a *ask[R]) giveUp() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		r, err := c.cancelJob(ctx, id)
 		cancel()
-		if err == nil && r.State == antiphon.StateCanceled && r.Attempt == 0 {
+		if err == nil && r.State == antiphon.StateCanceled && neverBegan(&r) {
 			class = antiphon.ClassNotAccepted
 		}
 	}
@@ -265,7 +278,7 @@ func (a *ask[R]) ended(o outcome) {
 		a.promise.Reject(o.failure())
 		return
 	}
-	a.promise.Settle(unmarshal[R](a.core, o.result))
+	a.promise.Settle(answer[R](a.core, o.result))
 }
 
 func (a *ask[R]) failed(err error) {

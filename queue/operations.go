@@ -34,7 +34,8 @@ func (q *Queue[Q, R]) Operations() *Operations {
 }
 
 // Submit accepts a request, as Queue.Submit does, and returns its operation, and
-// whether it was there already.
+// whether it was there already. An error with an operation that has an ID is of class
+// unknown: the request is accepted, and its record could not be read.
 func (o *Operations) Submit(ctx context.Context, payload []byte, so *SubmitOptions) (op antiphon.Operation, known bool, err error) {
 	if o.core.results == nil {
 		return op, false, o.core.unsupported("Operations")
@@ -44,10 +45,13 @@ func (o *Operations) Submit(ctx context.Context, payload []byte, so *SubmitOptio
 		return op, false, err
 	}
 	op, err = o.Get(ctx, id)
-	if errors.Is(err, ErrUnknownJob) { // it has ended, and is not kept
-		op, err = antiphon.Operation{ID: id, Kind: o.core.opts.Kind}, nil
+	switch {
+	case errors.Is(err, ErrUnknownJob): // it has ended, and is not kept
+		return antiphon.Operation{ID: id, Kind: o.core.opts.Kind}, known, nil
+	case err != nil: // it was accepted all the same
+		return antiphon.Operation{ID: id, Kind: o.core.opts.Kind}, known, unclear(err)
 	}
-	return op, known, err
+	return op, known, nil
 }
 
 // Get returns the operation of an id. It fails with [ErrUnknownJob].

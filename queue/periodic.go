@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 // A Schedule says when a periodic job is due: Next returns the first time after t,
@@ -38,7 +40,8 @@ func mod(a, b int64) int64 { return (a%b + b) % b }
 // clock, and one that is an hour off may submit what others had done. Times at which
 // no process ran are skipped.
 //
-// make gives the request for a time. o may set all but Unique, UniqueFor and Key.
+// make gives the request for a time; if it panics, that time is skipped. A panic of s
+// ends Periodic, and is its error. o may set all but Unique, UniqueFor and Key.
 func (q *Queue[Q, R]) Periodic(ctx context.Context, name string, s Schedule, make func(at time.Time) Q, o *SubmitOptions) error {
 	ctx = background(ctx)
 	c := q.core
@@ -60,22 +63,51 @@ func (q *Queue[Q, R]) Periodic(ctx context.Context, name string, s Schedule, mak
 		return c.unsupported("Periodic, which needs unique names")
 	}
 	for {
-		at := s.Next(c.clock.Now())
-		if at.IsZero() {
+		now := c.clock.Now()
+		at, err := next(s, now)
+		switch {
+		case err != nil:
+			return err
+		case at.IsZero():
 			return nil
+		case !at.After(now): // or this would never wait
+			return misuse("periodic", "a Schedule has to give later times")
 		}
 		if err := c.until(ctx, at); err != nil {
 			return err
 		}
 		opts.Unique = fmt.Sprintf("cron:%s:%s", name, at.UTC().Format(time.RFC3339Nano))
+		after, err := next(s, at)
+		if err != nil {
+			return err
+		}
 		opts.UniqueFor = time.Hour
-		if after := s.Next(at); !after.IsZero() {
+		if !after.IsZero() {
 			opts.UniqueFor = max(opts.UniqueFor, after.Sub(at))
 		}
-		if err := q.tick(ctx, make(at), &opts, s.Next(at)); err != nil {
+		v, err := guarded(func() Q { return make(at) })
+		if err != nil {
+			c.observe(antiphon.Event{Name: "queue.tick_failed", Attempt: 1, Err: err})
+			continue
+		}
+		if err := q.tick(ctx, v, &opts, after); err != nil {
 			return err
 		}
 	}
+}
+
+func next(s Schedule, t time.Time) (time.Time, error) {
+	return guarded(func() time.Time { return s.Next(t) })
+}
+
+// guarded calls a function of the user's, whose panic is an error.
+func guarded[T any](f func() T) (v T, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &future.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f(), nil
 }
 
 // tick submits one job, again and again until the next is due.

@@ -77,7 +77,7 @@ type Options struct {
 	// MiB, or less if the backend allows less.
 	MaxPayload int
 	// Poll is how often what is awaited is looked at, although the backend tells of
-	// it by itself. 0 means 5 seconds.
+	// it by itself; of more than 4096 jobs, that many each time. 0 means 5 seconds.
 	Poll time.Duration
 
 	// Codec encodes requests, answers and checkpoints. nil means antiphon.JSON{}.

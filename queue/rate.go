@@ -20,6 +20,9 @@ type rate struct {
 }
 
 func (r *rate) init(perSecond float64, burst int, now moment) {
+	if math.IsInf(perSecond, 1) {
+		perSecond = 0 // no limit
+	}
 	r.per, r.burst = perSecond/1e9, float64(max(burst, 1))
 	r.has, r.since = r.burst, now
 }
@@ -57,7 +60,7 @@ func (r *rate) wait(ctx context.Context, clk clock.Clock, a *alarm.Alarm, n int)
 			r.mu.Unlock()
 			return int(got)
 		}
-		d := span(int64((1-r.has)/r.per) + 1)
+		d := span(int64(min((1-r.has)/r.per, math.MaxInt64/4)) + 1)
 		r.mu.Unlock()
 		timer := clk.Timer(d)
 		select {

@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -20,6 +21,7 @@ type settler struct {
 	last    *task
 	n       int
 	room    chan struct{} // closed when there is room; nil if nobody waits
+	came    chan struct{} // closed when more has come; nil if nobody waits
 }
 
 // maxUnsettled is how many settlements wait before who settles waits too.
@@ -69,6 +71,10 @@ func (s *settler) push(t *task) {
 	}
 	s.last = t
 	s.n++
+	if s.came != nil {
+		close(s.came)
+		s.came = nil
+	}
 }
 
 // more reports whether there is more to send, and else that nobody sends.
@@ -127,11 +133,34 @@ func (s *settler) drain(again []*task) {
 			failures = 0
 			continue
 		}
-		failures++
-		timer := s.w.core.clock.Timer(storeBackoff(failures))
-		<-timer.C
+		if failures++; len(again) < len(batch) {
+			failures = 1 // the store is there
+		}
+		// A lease is to see several tries, however short it is.
+		s.pause(min(storeBackoff(failures), s.w.core.opts.Lease/10), len(again) == maxSettle)
 	}
 }
+
+// pause waits before the store is asked again, but no longer than until more comes:
+// what the store does not take is not in the way of the rest.
+func (s *settler) pause(d time.Duration, full bool) {
+	s.mu.Lock()
+	if s.n > 0 && !full {
+		d = min(d, soonAgain)
+	}
+	came := make(chan struct{})
+	s.came = came
+	s.mu.Unlock()
+	timer := s.w.core.clock.Timer(d)
+	defer timer.Stop()
+	select {
+	case <-came:
+	case <-timer.C:
+	}
+}
+
+// soonAgain is how long what has come waits for what failed.
+const soonAgain = 20 * time.Millisecond
 
 // sendOne sends t alone, and reports whether it is to be sent again.
 func (s *settler) sendOne(t *task) (again bool) {
@@ -143,7 +172,9 @@ func (s *settler) sendOne(t *task) (again bool) {
 }
 
 func (s *settler) call(all []driver.Settlement) []error {
-	return s.w.core.backend.Settle(s.w.base, s.w.core.name, all)
+	ctx, done := s.w.storeContext()
+	defer done()
+	return s.w.core.backend.Settle(ctx, s.w.core.name, all)
 }
 
 // settled deals with how the settlement of t went, and reports whether it is to be
@@ -160,7 +191,7 @@ func (s *settler) settled(t *task, err error) (again bool) {
 		event = "queue.late"
 	case w.over(t) || errors.Is(err, ErrClosed):
 	case errors.Is(err, antiphon.ErrTooLarge) && t.settling[0].Result != nil:
-		t.settling[0] = driver.Settlement{Lease: t.job.Lease, Outcome: driver.Bury, State: antiphon.StateFailed, Err: asDead(err)}
+		t.settling[0] = driver.Settlement{Lease: t.job.Lease, Outcome: driver.Bury, State: antiphon.StateFailed, Err: asDead(ran(err))}
 		return true
 	default:
 		event, again = "queue.settle_failed", true
@@ -175,6 +206,6 @@ func (s *settler) settled(t *task, err error) (again bool) {
 // tell lets those in this process know who wait for the job.
 func (s *settler) tell(t *task) {
 	if x := &t.settling[0]; x.Outcome == driver.Done || x.Outcome == driver.Bury {
-		s.w.core.follow.ended(x.ID, outcome{x.State, x.Result, x.Err, t.job.Attempt})
+		s.w.core.follow.ended(x.ID, outcome{x.State, x.Result, x.Err, false})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -114,7 +115,7 @@ func (q *Queue[Q, R]) envelope(ctx context.Context, v Q, o *SubmitOptions) (driv
 		return driver.Envelope{}, err
 	}
 	e := driver.Envelope{
-		Kind: c.opts.Kind, Payload: payload, Header: o.Header,
+		Kind: c.opts.Kind, Payload: payload, Header: maps.Clone(o.Header),
 		Key: o.Key, Unique: o.Unique, UniqueFor: o.UniqueFor, Group: o.Group, Priority: o.Priority,
 		Delay: o.Delay, TTL: o.TTL, Keep: c.opts.KeepResults,
 	}
@@ -175,11 +176,9 @@ func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*follow
 		return ErrClosed
 	}
 	r := driver.PutRequest{Queue: c.name, Jobs: jobs, Capacity: c.opts.Capacity, Overflow: c.opts.Overflow}
-	var since moment
 	w := c.freeWorker()
 	if w != nil {
 		r.Claim, r.Lease = 1, c.opts.Lease
-		since = w.alarm.Now()
 		if r.Overflow == Block {
 			r.Overflow = Reject // not to wait for room while holding a slot
 		}
@@ -189,8 +188,8 @@ func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*follow
 	}
 	placed, err := c.backend.Put(ctx, r)
 	if w != nil {
-		w.claimed(since, placed)
-		if c.opts.Overflow == Block && errors.Is(err, ErrFull) && len(jobs) <= c.opts.Capacity {
+		w.claimed(placed)
+		if c.opts.Overflow == Block && errors.Is(err, ErrFull) && (c.opts.Capacity == 0 || len(jobs) <= c.opts.Capacity) {
 			r.Claim, r.Overflow = 0, Block
 			placed, err = c.backend.Put(ctx, r)
 		}
@@ -206,10 +205,7 @@ func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*follow
 			c.follow.place(f)
 			continue
 		}
-		c.follow.remove(f)
-		f.id, f.duplicate, f.placed = placed[i].ID, true, true
-		c.follow.add(f)
-		c.follow.ask(f.id)
+		c.follow.replace(f, placed[i].ID)
 	}
 	return nil
 }
@@ -256,8 +252,8 @@ func SubmitTx[Tx, Q, R any](ctx context.Context, q *Queue[Q, R], tx Tx, v Q, o *
 
 // Asker returns an Asker whose asks are jobs with these options. Ending the context
 // of an ask cancels the job; the job expires with the context's deadline, and the
-// future settles by then. It is of class not accepted if the work never began, else
-// unknown.
+// future settles by then. The error is of class not accepted if it is known by then that
+// the work never began, else unknown.
 //
 // Where Submit has to wait, for a store outside the process or for room, it does so
 // on a goroutine of its own. What the work reports is passed on to the asker's
@@ -278,6 +274,10 @@ func (q *Queue[Q, R]) Asker(o *SubmitOptions) future.Asker[Q, R] {
 			}
 		}
 		f := a.promise.Future()
+		if a.ctx.Err() != nil { // said at once, or giveUp would say less
+			a.promise.Reject(gaveUp(a.ctx, antiphon.ClassNotAccepted))
+			return f
+		}
 		a.watch()
 		if immediate {
 			a.submitted(q.submit(a.ctx, v, &opts, &a.following))

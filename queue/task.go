@@ -20,7 +20,9 @@ type task struct {
 
 	// What follows is guarded by the worker's lock.
 	at      int    // place in worker.tasks
+	since   moment // when it was leased
 	until   moment // when the lease is over unless it is extended
+	worked  moment // when the work returned, or never
 	timeUp  moment // when its time is up, or never
 	grace   moment // when it is stuck, or never
 	begun   bool
@@ -68,7 +70,7 @@ func (t *task) begin() (context.Context, error) {
 	now := w.alarm.Now()
 	limit, cause := time.Duration(0), error(ErrTimeout)
 	if t.job.Left > 0 {
-		limit, cause = t.job.Left, ErrExpired
+		limit, cause = max(t.job.Left-span(now-t.since), 1), ErrExpired // it may have waited here
 	}
 	if d := c.opts.Timeout; d > 0 && (limit == 0 || d < limit) {
 		limit, cause = d, ErrTimeout

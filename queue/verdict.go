@@ -57,6 +57,7 @@ func Discard(err error) error {
 func (w *worker) finished(t *task, result []byte, err error) {
 	w.mu.Lock()
 	t.running = false
+	t.worked = w.alarm.Now()
 	lost := t.lost
 	w.mu.Unlock()
 	cause := context.Cause(t)
@@ -70,7 +71,13 @@ func (w *worker) finished(t *task, result []byte, err error) {
 }
 
 // decide says what becomes of a job; cause is why its context ended, or nil.
-func (w *worker) decide(t *task, result []byte, err, cause error) driver.Settlement {
+// Errors are the user's, and one whose methods panic is an attempt that failed.
+func (w *worker) decide(t *task, result []byte, err, cause error) (s driver.Settlement) {
+	defer func() {
+		if recover() != nil {
+			s = w.decideFailed(t, errPanics, nil)
+		}
+	}()
 	if err == nil {
 		return driver.Settlement{State: antiphon.StateSucceeded, Result: result, ContentType: contentType(w.core.opts.Codec)}
 	}
@@ -105,6 +112,13 @@ func (w *worker) decideFailed(t *task, err, cause error) driver.Settlement {
 	}
 	c.observe(antiphon.Event{Name: "queue.retry", ID: t.job.ID, Attempt: t.job.Attempt, Duration: delay, Err: err})
 	return driver.Settlement{Outcome: driver.Retry, Err: antiphon.FromError(err), Delay: delay}
+}
+
+var errPanics error = &antiphon.Error{
+	Code:    antiphon.CodeInternal,
+	Class:   antiphon.ClassUnknown,
+	Reason:  "queue.error_panic",
+	Message: "queue: the error of the work panics",
 }
 
 // because is what work returned after its time was up: the reason is beside it.
@@ -156,7 +170,8 @@ func asDead(err error) *antiphon.Error {
 }
 
 // contentType is empty for JSON, which needs no saying.
-func contentType(c antiphon.Codec) string {
+func contentType(c antiphon.Codec) (t string) {
+	defer func() { _ = recover() }()
 	if t := c.ContentType(); t != "application/json" {
 		return t
 	}

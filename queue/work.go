@@ -76,7 +76,7 @@ func (q *Queue[Q, R]) Work(ctx context.Context, f future.Func[Q, R], o *WorkOpti
 		}
 		b, err := c.marshal(r)
 		if err != nil {
-			return nil, Bury(err) // it was done, and doing it again gives the same
+			return nil, Bury(ran(err)) // it was done, and doing it again gives the same
 		}
 		return b, nil
 	}}
@@ -110,6 +110,8 @@ type worker struct {
 	leader    bool // somebody takes
 	hard      bool // contexts end: Drain is over
 	urgent    bool // the next ring is a heartbeat
+	beating   bool // one is under way
+	ended     bool // nothing rings any more
 	waiting   []*task
 	tasks     []*task // all that are leased
 	running   int
@@ -208,20 +210,17 @@ func (w *worker) take() {
 			w.mu.Unlock()
 			return
 		}
-		since := w.alarm.Now()
 		var err error
 		buf, err = w.core.backend.Take(w.taking, buf[:0], driver.TakeRequest{Queue: w.core.name, Max: n, Lease: w.core.opts.Lease, Wait: takeWait})
 		w.rate.giveBack(n - len(buf))
 		if len(buf) > 0 {
 			failures = 0
-			tasks := w.enter(buf, since)
+			tasks := w.enter(buf)
 			if w.taking.Err() != nil { // too late to begin
-				for _, t := range tasks {
-					w.settler.settle(t, driver.Settlement{Outcome: driver.Release})
-				}
+				w.giveBack(tasks, 0)
 				continue
 			}
-			if t := w.hand(tasks, true); t != nil {
+			if t := w.hand(tasks); t != nil {
 				w.slot(t)
 				return
 			}
@@ -262,8 +261,11 @@ func (w *worker) failing(err error, n int) bool {
 // storeBackoff is how long to wait before a store that fails is asked again.
 var storeBackoff = antiphon.EqualJitter(antiphon.Geometric(20*time.Millisecond, 5*time.Second, 2))
 
-// enter makes tasks of what was leased since a moment.
-func (w *worker) enter(leased []driver.Leased, since moment) []*task {
+// enter makes tasks of what was leased. A Take may have waited for long before: the
+// leases are counted from now, and the first heartbeat comes early enough for what the
+// answer took on its way.
+func (w *worker) enter(leased []driver.Leased) []*task {
+	since := w.alarm.Now()
 	tasks := make([]*task, len(leased))
 	for i := range leased {
 		tasks[i] = w.enterOne(&leased[i], since)
@@ -273,7 +275,7 @@ func (w *worker) enter(leased []driver.Leased, since moment) []*task {
 
 func (w *worker) enterOne(leased *driver.Leased, since moment) *task {
 	lease := w.core.opts.Lease
-	t := &task{w: w, job: *leased, until: alarm.After(since, lease), timeUp: never, grace: never, told: -int64(reportEvery)}
+	t := &task{w: w, job: *leased, since: since, until: alarm.After(since, lease), timeUp: never, grace: never, worked: never, told: -int64(reportEvery)}
 	w.mu.Lock()
 	t.at = len(w.tasks)
 	w.tasks = append(w.tasks, t)
@@ -282,10 +284,32 @@ func (w *worker) enterOne(leased *driver.Leased, since moment) *task {
 	return t
 }
 
-// hand gives tasks to slots, and what is left to those that become free. If mine, it
-// is the leader's goroutine: it gets one of them to do itself, and is no leader any
-// more then.
-func (w *worker) hand(tasks []*task, mine bool) (own *task) {
+// hand gives tasks to slots, and what is left, as far as it may be fetched ahead, to
+// those that become free. The leader's goroutine, which calls it, gets one of them to
+// do itself, and is no leader any more then.
+func (w *worker) hand(tasks []*task) (own *task) {
+	own, back := w.deal(tasks)
+	w.rate.giveBack(len(back))
+	w.giveBack(back, 0)
+	return own
+}
+
+// giveBack settles tasks that were not begun as if they had not been taken.
+func (w *worker) giveBack(tasks []*task, delay time.Duration) {
+	now := w.alarm.Now()
+	w.mu.Lock()
+	for _, t := range tasks {
+		t.worked = now
+	}
+	w.mu.Unlock()
+	for _, t := range tasks {
+		w.settler.settle(t, driver.Settlement{Outcome: driver.Release, Delay: delay})
+	}
+}
+
+// deal returns the leader's own, and what there is no place for: slots for which these
+// were taken may have gone to what was claimed meanwhile.
+func (w *worker) deal(tasks []*task) (own *task, back []*task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.waiting = append(w.waiting, tasks...)
@@ -295,17 +319,22 @@ func (w *worker) hand(tasks []*task, mine bool) (own *task) {
 			break
 		}
 		w.free--
-		if mine && own == nil {
+		if own == nil {
 			own = t
 			continue
 		}
 		w.start(t)
 	}
+	if n := w.opts.Prefetch; len(w.waiting) > n {
+		back = slices.Clone(w.waiting[n:])
+		clear(w.waiting[n:])
+		w.waiting = w.waiting[:n]
+	}
 	if own != nil {
 		w.leader = false
 		w.lead()
 	}
-	return own
+	return own, back
 }
 
 // next takes the next task that waits for a slot, or nil. The caller holds the lock.
@@ -382,60 +411,5 @@ func (w *worker) after(t *task) *task {
 // foreign gives a job of another kind back.
 func (w *worker) foreign(t *task) {
 	w.core.observe(antiphon.Event{Name: "queue.unknown_kind", ID: t.job.ID, Err: fmt.Errorf("queue: a job of kind %q", t.job.Kind)})
-	w.settler.settle(t, driver.Settlement{Outcome: driver.Release, Delay: w.core.opts.Lease})
-}
-
-// freeWorker returns a worker of this process with a slot that is the caller's until
-// claimed is called, or nil.
-func (c *core) freeWorker() *worker {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, w := range c.workers {
-		if w.reserve() {
-			return w
-		}
-	}
-	return nil
-}
-
-func (w *worker) reserve() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.free == 0 || len(w.waiting) > 0 || w.taking.Err() != nil || !w.rate.try(w.alarm.Now()) {
-		return false
-	}
-	w.free--
-	w.running++
-	w.reserved++
-	return true
-}
-
-// claimed does the job that was leased as it was put, or gives the slot back.
-func (w *worker) claimed(since moment, placed []driver.Placed) {
-	var t *task
-	for _, p := range placed {
-		if p.Leased != nil {
-			t = w.enterOne(p.Leased, since)
-			break
-		}
-	}
-	if t == nil {
-		w.rate.giveBack(1)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.reserved--
-	switch {
-	case t == nil:
-		w.running--
-		if t = w.next(); t == nil {
-			w.free++
-			w.lead()
-			w.isIdle()
-			return
-		}
-	case w.fair != nil:
-		w.fair[w.share(t)]++
-	}
-	w.start(t)
+	w.giveBack([]*task{t}, w.core.opts.Lease)
 }
