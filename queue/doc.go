@@ -53,7 +53,8 @@
 //	queue.timeout        an attempt, or the job, has run out of time
 //	queue.stuck          work does not return although its context has ended
 //	queue.lease_lost     a worker lost a job that it was still doing
-//	queue.late           work returned after its lease was lost, and counts for nothing
+//	queue.late           work returned after its lease was lost, and counts for nothing;
+//	                     or its settlement came too late
 //	queue.unknown_kind   a job of another kind was given back
 //	queue.unreported     what the work reported could not be encoded
 //	queue.take_failed, queue.extend_failed, queue.settle_failed, queue.look_failed
@@ -81,6 +82,6 @@
 //   - Q15 The class of durability is stated, and true, for each backend and setting.
 //
 // A nil context counts as context.Background(). Everything in memory works in a
-// testing/synctest bubble: make the backend and the queue inside it, and end Work
-// before it ends.
+// testing/synctest bubble: make the backend and the queue inside it, and before it
+// ends end Work and close both.
 package queue

@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// A Context ends when it is cancelled, and is often a part of what it is the context of. Its deadline is what it says; whoever made it
-// sees to it, and cancels it with the cause TimeUp then: its Err, and that of every
-// context derived from it, is context.DeadlineExceeded in that case.
+// A Context ends when it is cancelled, and is often a part of what it is the context of.
+// Its deadline is what it says; whoever made it sees to it, and cancels it with the
+// cause that Begin was told then: its Err, and that of every context derived from it,
+// is context.DeadlineExceeded in that case.
 //
 // It has a Done channel of its own, other than that of the context inside, so that
 // contexts derived from it ask it, and not the one inside, for Err.
@@ -45,7 +46,7 @@ func (c *Context) Cancel(cause error) {
 	c.closed = true
 }
 
-// Deadline is as New was told.
+// Deadline is as Begin was told.
 func (c *Context) Deadline() (time.Time, bool) { return c.at, !c.at.IsZero() }
 
 // Done is closed by Cancel.
