@@ -15,7 +15,8 @@ import (
 // RegistryOptions are the limits of a [Registry]. A zero field means its default.
 type RegistryOptions struct {
 	// MaxPending is how many expectations there may be at once. 0 means 1048576.
-	// It bounds the memory: about 50 bytes each, beside their futures.
+	// It bounds the memory: about 50 bytes each beside its future, and about 280
+	// more if its context can end.
 	MaxPending int
 	// Wait makes Expect wait for room where it would else fail with ErrFull.
 	Wait bool
@@ -126,7 +127,7 @@ type bound[T any] struct {
 // registry is closed; ttl begins after that. It fails, and there is no
 // expectation, if ctx has ended, with ErrFull or ErrClosed, or with code
 // invalid_argument if ttl is negative. A nil ctx counts as context.Background().
-func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
+func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (id ID, f *future.Future[T], err error) {
 	t := r.ready()
 	if ctx == nil {
 		ctx = context.Background()
@@ -150,13 +151,14 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 		return r.expectBound(ctx, ttl)
 	}
 	e := &expectation[T]{in: r}
-	f := e.promise.Future() // before anybody can settle it
+	f = e.promise.Future() // before anybody can settle it
 	k, err := t.put(e, t.in(ttl))
 	if err != nil {
 		r.freeRoom()
 		return ID{}, nil, err
 	}
-	return k.id(), f, nil
+	k.write(&id)
+	return id, f, nil
 }
 
 func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {

@@ -77,11 +77,8 @@ const (
 	patience = 64
 )
 
-// lock locks sh. That somebody has to wait is noted.
-func (t *table) lock(sh *shard) {
-	if sh.mu.TryLock() {
-		return
-	}
+// wait locks sh, for one who found it locked: there may have to be more shards.
+func (t *table) wait(sh *shard) {
 	if t.waits.Add(1)%patience == 0 {
 		t.grow()
 	}
@@ -141,7 +138,9 @@ func (t *table) add(e entry, at moment) (ID, error) {
 func (t *table) put(e entry, at moment) (key, error) {
 	n := spread(at, t.count.Load()) & (t.live.Load() - 1)
 	sh := t.shards[n].Load()
-	t.lock(sh)
+	if !sh.mu.TryLock() {
+		t.wait(sh)
+	}
 	if sh.closed {
 		sh.mu.Unlock()
 		return key{}, ErrClosed
@@ -180,7 +179,9 @@ func (t *table) find(k key) (sh *shard, i uint32, s *slot, err error) {
 	if sh == nil {
 		return nil, 0, nil, ErrUnknownID
 	}
-	t.lock(sh)
+	if !sh.mu.TryLock() {
+		t.wait(sh)
+	}
 	s = sh.look(i)
 	if s != nil && s.entry != nil && s.holds(k) {
 		return sh, i, s, nil
