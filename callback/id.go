@@ -63,11 +63,6 @@ type key struct {
 	ref uint32 // where it is kept
 }
 
-func (k key) write(id *ID) {
-	binary.BigEndian.PutUint64(id[:8], k.lo)
-	binary.BigEndian.PutUint64(id[8:], uint64(k.hi)<<32|uint64(k.ref))
-}
-
 func (k key) id() (id ID) {
 	binary.BigEndian.PutUint64(id[:8], k.lo)
 	binary.BigEndian.PutUint64(id[8:], uint64(k.hi)<<32|uint64(k.ref))

@@ -127,7 +127,7 @@ type bound[T any] struct {
 // registry is closed; ttl begins after that. It fails, and there is no
 // expectation, if ctx has ended, with ErrFull or ErrClosed, or with code
 // invalid_argument if ttl is negative. A nil ctx counts as context.Background().
-func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (id ID, f *future.Future[T], err error) {
+func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
 	t := r.ready()
 	if ctx == nil {
 		ctx = context.Background()
@@ -151,14 +151,13 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (id ID, f *
 		return r.expectBound(ctx, ttl)
 	}
 	e := &expectation[T]{in: r}
-	f = e.promise.Future() // before anybody can settle it
+	f := e.promise.Future() // before anybody can settle it
 	k, err := t.put(e, t.in(ttl))
 	if err != nil {
 		r.freeRoom()
 		return ID{}, nil, err
 	}
-	k.write(&id)
-	return id, f, nil
+	return k.id(), f, nil
 }
 
 func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
