@@ -19,12 +19,16 @@ type askCore struct {
 	ctx  context.Context // whom to tell of progress
 	more *askMore        // nil if there is nothing in it
 	// sent is 0 while the request waits to be sent, the epoch + 1 in which it
-	// was handed to the transport, or lost when it never will be.
+	// was handed to the transport, with tries added while that has not said
+	// whether it takes it, or lost when it never will be.
 	sent  atomic.Uint32
 	heard uint32 // Seq of the last progress; the reader's
 }
 
-const lost = ^uint32(0)
+const (
+	tries = 1 << 31
+	lost  = ^uint32(0)
+)
 
 // askMore is what only some asks have. While the ask is in the table, the table's
 // lock guards it; then it is its taker's.
@@ -102,25 +106,41 @@ func (a *ask[R]) decode(body []byte) {
 // A trip is one attempt to send a request.
 type trip struct {
 	ask       *askCore
-	before, s uint32 // what sent was, and is
+	before, s uint32 // what sent was, and will be if the transport takes it
 }
 
-// leaves notes that the request is on its way, unless it is lost.
+// leaves notes that the transport is asked to take the request, unless that is lost.
 func (c *askCore) leaves(p *Peer) (trip, bool) {
 	for {
-		t := trip{c, c.sent.Load(), p.epoch.Load() + 1}
-		if t.before == lost {
-			return t, false
+		now := c.sent.Load()
+		if now == lost {
+			return trip{}, false
 		}
-		if c.sent.CompareAndSwap(t.before, t.s) {
+		t := trip{c, now &^ tries, (p.epoch.Load() + 1) &^ tries}
+		if c.sent.CompareAndSwap(now, t.s|tries) {
 			return t, true
 		}
 	}
 }
 
-// back notes that the request has surely not left. An attempt before this one may
-// have.
-func (t trip) back() { t.ask.sent.CompareAndSwap(t.s, t.before) }
+// ends notes what has become of it: err, or if it is nil, that the transport has
+// taken the request. If it has surely not, an attempt before this one may have left.
+// A break of the connection meanwhile has passed the ask over, and is made up for.
+func (t trip) ends(p *Peer, id ID, err error) {
+	now := t.s
+	if antiphon.ClassOf(err) == notAccepted {
+		now = t.before
+	}
+	if t.ask.sent.CompareAndSwap(t.s|tries, now) && p.epoch.Load()+1 != t.s && t.ask.broken(p) {
+		p.lose(id, t.ask)
+	}
+}
+
+// broken reports whether the request went over a connection that has broken.
+func (c *askCore) broken(p *Peer) bool {
+	sent := c.sent.Load()
+	return sent != 0 && sent < tries && sent <= p.epoch.Load() && !p.caps.RepliesSurvive
+}
 
 // unsent reports whether the request has not left, and sees to it that it never
 // will.
@@ -330,6 +350,21 @@ func (p *Peer) failed(id ID, c *askCore, err error) {
 	c.drop()
 	e.(asked).settle(err)
 }
+
+// lose ends the ask of id, whose connection is gone, unless it will be asked again.
+func (p *Peer) lose(id ID, c *askCore) {
+	again := false
+	p.table.hold(id, func() { again = c.again() })
+	if again {
+		return
+	}
+	if e, missing := p.table.remove(id, gone); missing == nil {
+		c.drop()
+		e.(asked).settle(errLost)
+	}
+}
+
+var errLost = because(ErrDisconnected, unknown)
 
 // progress tells the asker how far the work has come, in order.
 func (p *Peer) progress(a asked, m *Message) {

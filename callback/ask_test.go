@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -184,6 +185,73 @@ func TestC4_GivingUpFreesTheEntry(t *testing.T) {
 			cancel(nil)
 		}
 	})
+}
+
+// A hooked context counts what hangs on it.
+type hooked struct {
+	context.Context
+	hooks *atomic.Int64
+}
+
+func (h hooked) Value(any) any { return nil }
+
+func (h hooked) AfterFunc(f func()) func() bool {
+	h.hooks.Add(1)
+	stop := context.AfterFunc(h.Context, f)
+	return func() bool {
+		h.hooks.Add(-1)
+		return stop()
+	}
+}
+
+// C4: however an ask ends, nothing of it is left hanging on its context.
+func TestC4_NothingIsLeftOnTheContext(t *testing.T) {
+	for _, how := range []string{"answer", "time", "refused", "broken", "stream", "left", "closed"} {
+		bubble(t, func(t *testing.T) {
+			inner, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			ctx := hooked{inner, new(atomic.Int64)}
+			p, wire, f := stuckPair(t, &callback.PeerOptions{Outbox: 1})
+			if how == "refused" {
+				wire.close()
+			}
+			for range 3 {
+				if how == "stream" || how == "left" {
+					go func() {
+						for range callback.DialStream[int, int](p, "f", nil)(ctx, 1) {
+							break
+						}
+					}()
+				} else {
+					callback.Dial[int, int](p, "f", nil)(ctx, 1)
+				}
+				synctest.Wait()
+			}
+			if n := ctx.hooks.Load(); n == 0 {
+				t.Fatal("nothing hangs on it")
+			}
+			switch how {
+			case "answer", "stream", "left":
+				for range 3 {
+					if m := f.next(callback.Request); how == "left" {
+						f.send(part(m, 1, "1"))
+					} else {
+						f.answer(m, "1")
+					}
+				}
+			case "time", "refused":
+				time.Sleep(time.Minute)
+			case "broken":
+				_ = f.wire.Close()
+			case "closed":
+				_ = p.Close()
+			}
+			synctest.Wait()
+			if n := ctx.hooks.Load(); n != 0 {
+				t.Errorf("%s: %d left", how, n)
+			}
+		})
+	}
 }
 
 // C5: what exceeds MaxPending is refused at once.

@@ -23,13 +23,20 @@ func TestC9_AskersOnOneWire(t *testing.T) {
 		callback.Serve(server, "double", func(_ context.Context, n int) (int, error) { return 2 * n, nil }, nil)
 		synctest.Wait()
 		var es events
-		x := callback.NewPeer(&busEnd{bus: b}, &callback.PeerOptions{Observer: es.observe})
+		x := callback.NewPeer(eager{&busEnd{bus: b}}, &callback.PeerOptions{Observer: es.observe})
 		early := callback.Dial[int, int](x, "double", nil)(none, 21)
+		again := callback.Dial[int, int](x, "later", &callback.DialOptions{Attempts: 2})(none, 7)
 		run(t, x)
 		y, _ := b.peer(t, &callback.PeerOptions{Observer: es.observe})
 		if v, err := await(t, early); v != 42 || err != nil {
 			t.Error(v, err)
 		}
+		synctest.Wait() // the first attempt is with nobody
+		callback.Serve(server, "later", echo, nil)
+		if v, err := await(t, again); v != 7 || err != nil {
+			t.Error(v, err)
+		}
+		es.take()
 		var wg sync.WaitGroup
 		for i, p := range []*callback.Peer{x, y} {
 			ask := callback.Dial[int, int](p, "double", nil)

@@ -107,6 +107,13 @@ func (e *busEnd) Send(ctx context.Context, m *callback.Message) error {
 	return nil
 }
 
+// An eager end takes everything at once.
+type eager struct{ *busEnd }
+
+func (e eager) TrySend(m *callback.Message) (bool, error) {
+	return true, e.Send(context.Background(), m)
+}
+
 func (e *busEnd) Close() error {
 	e.bus.mu.Lock()
 	mine := e.mine

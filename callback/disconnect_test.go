@@ -170,6 +170,61 @@ func TestWorkSurvivesTheConnection(t *testing.T) {
 	})
 }
 
+// fragile breaks while it is asked to take a message.
+type fragile struct {
+	*blip
+	takes  *atomic.Bool // and says that it has
+	breaks *atomic.Bool
+}
+
+func (f fragile) TrySend(m *callback.Message) (bool, error) {
+	if f.breaks.Load() {
+		f.in.broken <- struct{}{}
+		synctest.Wait() // the peer has dealt with it
+		if !f.takes.Load() {
+			return true, callback.ErrUndeliverable
+		}
+	}
+	return f.Transport.(callback.TrySender).TrySend(m)
+}
+
+// C11: what the wire refuses while it breaks was not accepted; what it takes then is
+// unknown, at once.
+func TestC11_BreakWhileSending(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		x, y := callback.Pipe(nil)
+		wire := fragile{&blip{Transport: x}, new(atomic.Bool), new(atomic.Bool)}
+		p, f := callback.NewPeer(wire, nil), farEnd(t, y)
+		run(t, p)
+		synctest.Wait()
+		ask := callback.Dial[int, int](p, "f", nil)
+		earlier := ask(none, 0)
+		wire.breaks.Store(true)
+		_, err := outcome(t, ask(none, 1))
+		ended(t, err, antiphon.CodeUnavailable, antiphon.ClassNotAccepted, callback.ErrUndeliverable)
+		_, err = outcome(t, earlier)
+		ended(t, err, antiphon.CodeUnavailable, antiphon.ClassUnknown, callback.ErrDisconnected)
+		wire.takes.Store(true)
+		_, err = outcome(t, ask(none, 2))
+		ended(t, err, antiphon.CodeUnavailable, antiphon.ClassUnknown, callback.ErrDisconnected)
+		again := callback.Dial[int, int](p, "f", &callback.DialOptions{Attempts: 2})(none, 3)
+		wire.breaks.Store(false)
+		synctest.Wait()
+		pending(t, again)
+		for m := f.peek(); m != nil; m = f.peek() {
+			if m.Kind == callback.Request && string(m.Body) == "3" {
+				f.answer(m, "4")
+			}
+		}
+		if v, err := await(t, again); v != 4 || err != nil {
+			t.Error(v, err)
+		}
+		if n := p.Pending(); n != 0 {
+			t.Error(n, "pending")
+		}
+	})
+}
+
 // The heartbeat asks for a sign of life when it is silent, and gives up when there
 // is none for as long again.
 func TestHeartbeat(t *testing.T) {

@@ -148,6 +148,29 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// What a request has held is free when it is answered, whatever time it had left.
+func TestWhatIsAnsweredIsNotHeld(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, f := alone(t, nil)
+		callback.Serve(p, "f", func(ctx context.Context, q []byte) ([]byte, error) {
+			select {
+			case <-ctx.Done():
+			default:
+			}
+			return nil, nil
+		}, &callback.ServeOptions{Codec: callback.Bytes{}})
+		before := liveHeap()
+		for n := range 500 {
+			f.send(callback.Message{Kind: callback.Request, ID: floodID(n), To: "f", Deadline: time.Now().Add(time.Hour), Body: make([]byte, 100<<10)})
+			f.next(callback.Reply)
+		}
+		synctest.Wait()
+		if n := liveHeap() - before; n > 5<<20 {
+			t.Errorf("%d bytes held", n)
+		}
+	})
+}
+
 // Floods of what costs nothing to send hold no memory to speak of.
 func TestFloodsHoldNothing(t *testing.T) {
 	for name, flood := range map[string]func(n int) callback.Message{

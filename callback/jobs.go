@@ -186,11 +186,10 @@ func (js *jobs) answered(j *job, m *Message) {
 	if key.id.IsZero() {
 		return
 	}
-	now := js.peer.clock.Now()
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	delete(js.running, key)
-	js.answers.keep(key, m, j.credit != nil, now)
+	js.answers.keep(key, m, j.credit != nil)
 }
 
 // leave notes that j is over, and frees what it held.
@@ -287,7 +286,7 @@ func (js *jobs) cancelled(key jobKey) {
 	js.mu.Lock()
 	j := js.running[key]
 	if _, done := js.answers.find(key, now); j == nil && !done && !key.id.IsZero() {
-		js.cancels.put(kept{key: key, until: now.Add(overtaken)}, now)
+		js.cancels.put(kept{key: key, until: now.Add(overtaken)})
 	}
 	js.mu.Unlock()
 	if j != nil {

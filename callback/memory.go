@@ -42,16 +42,15 @@ func (k *kept) weight() int {
 }
 
 // keep remembers the answer m to the request of key, or only that there was one.
-func (y *memory) keep(key jobKey, m *Message, stream bool, now time.Time) {
+func (y *memory) keep(key jobKey, m *Message, stream bool) {
 	k := kept{key: key, until: m.Deadline, err: errRepeated}
 	if !stream && len(m.Body) <= y.maxBytes/4 {
 		k.seq, k.err, k.body = m.Seq, m.Err, bytes.Clone(m.Body)
 	}
-	y.put(k, now)
+	y.put(k)
 }
 
-func (y *memory) put(k kept, now time.Time) {
-	y.expire(now)
+func (y *memory) put(k kept) {
 	if n, ok := y.number[k.key]; ok {
 		old := y.at(n)
 		y.bytes += k.weight() - old.weight()

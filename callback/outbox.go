@@ -121,8 +121,11 @@ func (b *outbox) try(o *outgoing) (ok bool, err error) {
 	if !wanted {
 		return true, nil
 	}
-	if ok, err = b.peer.try.TrySend(o.m); !ok || antiphon.ClassOf(err) == notAccepted {
-		t.back()
+	id := o.m.ID
+	if ok, err = b.peer.try.TrySend(o.m); ok {
+		t.ends(b.peer, id, err)
+	} else {
+		t.ends(b.peer, id, ErrFull)
 	}
 	return ok, err
 }
@@ -337,9 +340,7 @@ func (b *outbox) send(o *outgoing) {
 		}
 		return
 	}
-	if antiphon.ClassOf(err) == notAccepted {
-		t.back()
-	}
+	t.ends(p, id, err)
 	if err != nil && p.clock.Now().Before(deadline) { // else the ask expires by itself
 		p.failed(id, o.ask, err)
 	}

@@ -206,6 +206,45 @@ func TestPipeInboxClose(t *testing.T) {
 	})
 }
 
+// An atDone does something when it is asked for its channel, just before somebody
+// waits for that.
+type atDone struct {
+	context.Context
+	do func()
+}
+
+func (a atDone) Done() <-chan struct{} {
+	a.do()
+	return a.Context.Done()
+}
+
+// A message that comes in the very moment that its reader gives up waits for the
+// next, and so does the wake-up that went with it.
+func TestPipeReceiveGivesUpAsAMessageComes(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		x, y := callback.Pipe(nil)
+		f := farEnd(t, y)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		gaveUp := 0
+		for range 200 {
+			_, err := f.in.Receive(atDone{ctx, func() {
+				if ok, err := x.(callback.TrySender).TrySend(&callback.Message{Kind: callback.Event}); !ok || err != nil {
+					t.Fatal(ok, err)
+				}
+			}})
+			if err != nil {
+				gaveUp++
+				f.next(callback.Event)
+			}
+		}
+		f.nothing()
+		if gaveUp == 0 {
+			t.Error("it never gave up")
+		}
+	})
+}
+
 // Send, Receive and Close by many, with contexts that end: nothing is lost, doubled,
 // or left.
 func TestX1_PipeUnderContention(t *testing.T) {

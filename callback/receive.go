@@ -131,14 +131,13 @@ func (p *Peer) disconnected(why error, s *service) {
 		return
 	}
 	p.observe(antiphon.Event{Name: "callback.disconnected", Err: why})
-	epoch := p.epoch.Add(1)
+	p.epoch.Add(1)
 	if p.caps.RepliesSurvive {
 		return
 	}
 	hit := p.table.all(func(e entry) bool {
 		c := e.(asked).core()
-		sent := c.sent.Load()
-		return sent != 0 && sent != lost && sent <= epoch && !c.again()
+		return c.broken(p) && !c.again()
 	})
 	err := because(ErrDisconnected, unknown, why)
 	each(hit, func(e placed) {

@@ -200,8 +200,20 @@ func TestMemoryOfAnswersIsBounded(t *testing.T) {
 		f.request("f", 4, "2000")
 		m := f.next(callback.Reply)
 		ended(t, m.Err, antiphon.CodeAborted, antiphon.ClassUnknown)
-		for n := byte(10); n < 15; n++ {
-			ask(n, "900", int64(n)-4, nil) // of which 4000 bytes hold three
+	})
+	bubble(t, func(t *testing.T) {
+		p, f := alone(t, &callback.PeerOptions{AnswerBytes: 4000})
+		var calls atomic.Int64
+		callback.Serve(p, "f", func(_ context.Context, n int) (string, error) { calls.Add(1); return string(make([]byte, n)), nil }, &callback.ServeOptions{Codec: lengths{}})
+		for _, c := range []struct {
+			n     byte
+			calls int64
+		}{{1, 1}, {2, 2}, {3, 3}, {4, 4}, {2, 4}, {1, 5}} { // 4000 bytes hold three
+			f.request("f", c.n, "900")
+			f.next(callback.Reply)
+			if n := calls.Load(); n != c.calls {
+				t.Errorf("request %d: %d calls, want %d", c.n, n, c.calls)
+			}
 		}
 	})
 }

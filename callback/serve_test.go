@@ -290,6 +290,35 @@ func TestC8_SlowWorkHoldsUpNobody(t *testing.T) {
 	})
 }
 
+// C8: an answer of more than some kilobytes that is slow to decode holds up nobody.
+func TestC8_LargeAnswersAreDecodedElsewhere(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := pair(t, nil, nil)
+		callback.Serve(b, "f", func(_ context.Context, n int) (string, error) { return strings.Repeat("x", n), nil }, nil)
+		ask := callback.Dial[int, slowText](a, "f", nil)
+		large := ask(none, 20<<10)
+		synctest.Wait()
+		start := time.Now()
+		if v, err := await(t, ask(none, 1)); len(v) != 3 || err != nil || time.Since(start) != 0 {
+			t.Error(v, err, time.Since(start))
+		}
+		if v, err := await(t, large); len(v) != 20<<10+2 || err != nil || time.Since(start) != time.Minute {
+			t.Error(len(v), err, time.Since(start))
+		}
+	})
+}
+
+// slowText takes a minute if it is long.
+type slowText string
+
+func (s *slowText) UnmarshalJSON(b []byte) error {
+	if len(b) > 1000 {
+		time.Sleep(time.Minute)
+	}
+	*s = slowText(b)
+	return nil
+}
+
 // Situation 22: headers of 8 KiB and of any language arrive; a trace goes on
 // through work that asks.
 func TestHeaders(t *testing.T) {

@@ -159,6 +159,44 @@ func TestStreamLeft(t *testing.T) {
 	}
 }
 
+// Parts that wait are dropped when the asker has given up, or has run out of time;
+// they are handed out when it is the other end that is gone.
+func TestStreamPartsThatWait(t *testing.T) {
+	for how, want := range map[string]int{"cancel": 1, "timeout": 1, "break": 3} {
+		bubble(t, func(t *testing.T) {
+			p, f := alone(t, nil)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			go func() {
+				m := f.next(callback.Request)
+				for seq := range uint32(3) {
+					f.send(part(m, seq+1, "1"))
+				}
+			}()
+			n := 0
+			for _, err := range callback.DialStream[int, int](p, "f", nil)(ctx, 1) {
+				if err != nil {
+					break
+				}
+				n++
+				synctest.Wait()
+				switch how {
+				case "cancel":
+					cancel()
+				case "timeout":
+					time.Sleep(time.Minute)
+				default:
+					_ = f.wire.Close()
+				}
+				synctest.Wait()
+			}
+			if n != want {
+				t.Errorf("%s: %d parts", how, n)
+			}
+		})
+	}
+}
+
 // An error of the work is the end of the stream, after its parts.
 func TestStreamError(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -312,6 +350,32 @@ func TestCreditsThatMakeNoSense(t *testing.T) {
 		f.request("count", 2, "1") // without credit
 		m := f.next(callback.Reply)
 		ended(t, m.Err, antiphon.CodeFailedPrecondition, antiphon.ClassNotAccepted)
+	})
+}
+
+// A credit that is less than one before takes nothing back.
+func TestCreditIsNotTakenBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, f := alone(t, nil)
+		callback.ServeStream(p, "slow", func(_ context.Context, n int) iter.Seq2[int, error] {
+			return func(yield func(int, error) bool) {
+				for i := range n {
+					time.Sleep(time.Second)
+					if !yield(i, nil) {
+						return
+					}
+				}
+			}
+		}, nil)
+		id := callback.ID{1, 1}
+		f.send(callback.Message{Kind: callback.Request, ID: id, To: "slow", Seq: 1, Body: []byte("5")})
+		synctest.Wait()
+		f.send(callback.Message{Kind: callback.Credit, ID: id, Seq: 5})
+		f.send(callback.Message{Kind: callback.Credit, ID: id, Seq: 2})
+		for range 5 {
+			f.next(callback.Part)
+		}
+		f.next(callback.Reply)
 	})
 }
 
