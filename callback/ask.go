@@ -374,6 +374,9 @@ func (p *Peer) progress(a asked, m *Message) {
 	}
 	c.heard = m.Seq
 	p.follow(a, m)
+	if len(m.Body) == 0 {
+		return // it only says where it comes from
+	}
 	report, err := parseProgress(m.Body)
 	if err != nil {
 		p.observe(antiphon.Event{Name: "callback.malformed", Kind: c.dial.name, ID: m.ID.String(), Err: err})

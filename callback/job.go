@@ -63,15 +63,28 @@ func (j *job) report(pr antiphon.Progress) {
 	if j.answered.Load() {
 		return
 	}
-	p := j.service.peer
 	body, err := makeReport(j.service.codec, pr)
 	if err == nil {
-		m := &Message{Kind: Progress, ID: j.d.ID, To: j.d.ReplyTo, ReplyTo: p.replyTo(), Seq: j.reported.Add(1), Deadline: j.deadline, Body: body}
-		if err = p.out.post(outgoing{m: m}); err == nil {
-			return
-		}
+		err = j.progress(body)
 	}
-	p.observe(antiphon.Event{Name: "callback.unsent", Kind: Progress.String(), ID: idString(j.d.ID), Err: err})
+	if err != nil {
+		j.service.peer.observe(antiphon.Event{Name: "callback.unsent", Kind: Progress.String(), ID: idString(j.d.ID), Err: err})
+	}
+}
+
+// announce tells the asker which one of a group works for it, so that a cancel does
+// not reach another: by progress that says nothing else. An asker that is none of
+// ours, and so gives no deadline, could take it for the answer.
+func (j *job) announce() {
+	if !j.answered.Load() {
+		_ = j.progress(nil) // if there is no room, the deadline will end the work
+	}
+}
+
+func (j *job) progress(body []byte) error {
+	p := j.service.peer
+	m := &Message{Kind: Progress, ID: j.d.ID, To: j.d.ReplyTo, ReplyTo: p.replyTo(), Seq: j.reported.Add(1), Deadline: j.deadline, Body: body}
+	return p.out.post(outgoing{m: m})
 }
 
 // finish sends the answer, remembers it, and settles the delivery.

@@ -106,9 +106,12 @@ func (js *jobs) accept(d Delivery, s *service) {
 	if dropped != nil {
 		js.drop(dropped)
 	}
-	if !ok {
+	switch {
+	case !ok:
 		js.leave(j)
 		js.refuse(d, ErrFull)
+	case s.opts.Group != "" && m.Kind == Request && !m.Deadline.IsZero():
+		j.announce()
 	}
 }
 
