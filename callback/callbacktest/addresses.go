@@ -155,10 +155,7 @@ func checkDeliveries(t *trial) {
 	ctx, cancel := t.patience()
 	defer cancel()
 	t.send(l.A, l.message(callback.Request, 1))
-	d, err := l.atB.Receive(ctx)
-	if err != nil {
-		t.Fatalf("Receive failed: %v", err)
-	}
+	d := t.delivery(l.atB)
 	if d.Attempt < 0 || d.Attempt > 1 {
 		t.Errorf("a message that was handed out for the first time has attempt %d", d.Attempt)
 	}
@@ -179,7 +176,7 @@ func (t *trial) redelivered(in callback.Inbox, n int, why string) {
 	t.Helper()
 	ctx, cancel := t.patience()
 	defer cancel()
-	d, err := in.Receive(ctx)
+	d, err := t.deliver(ctx, in)
 	if err != nil {
 		t.Fatalf("%s, and it did not come again: %v", why, err)
 	}
@@ -199,10 +196,7 @@ func checkSettles(t *trial) {
 	ctx, cancel := context.WithTimeout(t.ctx, t.wire.Patience)
 	defer cancel()
 	t.send(l.A, l.message(callback.Request, 1))
-	d, err := l.atB.Receive(ctx)
-	if err != nil {
-		t.Fatalf("Receive failed: %v", err)
-	}
+	d := t.delivery(l.atB)
 	if err := d.Settle(ctx, errors.New("callbacktest: not done")); err != nil {
 		t.Errorf("Settle failed: %v", err)
 	}
@@ -220,10 +214,7 @@ func checkRedelivers(t *trial) {
 	t.send(l.A, l.message(callback.Request, 1))
 	t.send(l.A, l.message(callback.Request, 2))
 	for n := 1; n <= 2; n++ {
-		d, err := first.Receive(ctx)
-		if err != nil {
-			t.Fatalf("Receive failed: %v", err)
-		}
+		d := t.delivery(first)
 		if got := t.number(d.Message); got == 1 {
 			if err := d.Settle(ctx, nil); err != nil {
 				t.Errorf("Settle failed: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -34,25 +35,27 @@ func (l *line) cutAndHeal() {
 		}
 	}
 	l.Heal()
-	l.restored()
+	l.restored(true)
 }
 
-// restored waits until messages get through again, either way.
-func (l *line) restored() {
+// restored waits until messages get through again, either way. B knows of the break
+// if told.
+func (l *line) restored(told bool) {
 	l.t.Helper()
 	if l.Again != nil && !l.t.wire.Resumes {
 		l.B = l.Again()
 		l.atB = l.t.serving(l.B, l.name)
 	}
-	l.through("from A", l.A, callback.Request, l.atB)
-	l.through("from B", l.B, callback.Reply, l.atA)
+	l.through("from A", l.A, callback.Request, l.atB, told)
+	l.through("from B", l.B, callback.Reply, l.atA, true)
 }
 
 // through sends until something arrives: on a wire with addresses nobody knows when
 // the inbox at the other side is back.
-func (l *line) through(what string, from callback.Transport, kind callback.Kind, in callback.Inbox) {
+func (l *line) through(what string, from callback.Transport, kind callback.Kind, in callback.Inbox, told bool) {
 	t := l.t
 	t.Helper()
+	sent := 0
 	for limit := time.Now().Add(t.wire.Patience); ; {
 		if time.Now().After(limit) {
 			t.Fatalf("the wire has healed, and nothing %s arrives within %v", what, t.wire.Patience)
@@ -64,14 +67,23 @@ func (l *line) through(what string, from callback.Transport, kind callback.Kind,
 			t.pause(t.while() / 10)
 			continue
 		}
+		sent++
 		ctx, cancel := context.WithTimeout(t.ctx, t.while())
 		_, err := t.take(ctx, in)
+		over := ended(ctx, err)
 		cancel()
-		if err == nil {
-			break
+		switch {
+		case err == nil && sent == 1:
+			return
+		case err == nil:
+			t.drain(in) // the others may come as well
+			return
+		case !told && errors.Is(err, callback.ErrDisconnected):
+			told = true
+		case !over:
+			t.Fatalf("the break has been told, the wire has healed, and Receive failed: %v", err)
 		}
 	}
-	t.drain(in)
 }
 
 func checkOneDisconnect(t *trial) {
@@ -107,7 +119,7 @@ func checkCutEndsSend(t *trial) {
 			}
 		}
 	}()
-	defer func() { t.stop(); <-told }()
+	defer func() { t.stop(); t.watch("Receive did not return when its context ended", told) }()
 	l.stall()
 	l.fill(callback.Request, 0)
 	returned := make(chan struct{})
@@ -151,7 +163,7 @@ func (l *line) collect(count func(n int), in callback.Inbox) (stop func()) {
 			}
 		}
 	}()
-	return func() { cancel(); <-done }
+	return func() { cancel(); l.t.watch("Receive did not return when its context ended", done) }
 }
 
 // plainNumber is number for other goroutines: -1 is none.
@@ -177,6 +189,7 @@ func checkCutsAreTold(t *trial) {
 	}
 	defer l.collect(nil, l.atA)()
 	stops := []func(){l.collect(count, l.atB)}
+	var sent atomic.Int64
 	over := make(chan struct{})
 	results := make(chan map[int]error, 1)
 	go func() {
@@ -189,11 +202,13 @@ func checkCutsAreTold(t *trial) {
 			default:
 			}
 			errs[n], _ = t.sendFor(l.A, l.message(callback.Request, n), t.wire.Patience)
+			sent.Store(int64(n))
 			t.pause(time.Millisecond)
 		}
 	}()
 	for i := range 5 {
-		t.pause(time.Duration(7+i) * time.Millisecond)
+		enough := sent.Load() + 10
+		t.eventually("nothing more was sent", func() bool { return sent.Load() >= enough })
 		l.Cut()
 		t.pause(time.Duration(i) * time.Millisecond)
 		l.Heal()
@@ -231,7 +246,7 @@ func checkReconnect(t *trial) {
 		if !t.wire.Resumes {
 			l.disconnected(l.atA)
 		}
-		l.restored()
+		l.restored(l.Again != nil)
 		t.silent(l.atA, "the break has been told")
 		l.works(i)
 	}

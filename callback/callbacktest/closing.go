@@ -30,9 +30,8 @@ func checkClosedRefuses(t *trial) {
 	l.works(1)
 	t.close("Close", l.A)
 	for range 2 {
-		ctx, cancel := t.patience()
-		defer cancel()
-		closed(t, "Send", l.A.Send(ctx, l.message(callback.Request, 2)))
+		err, _ := t.sendFor(l.A, l.message(callback.Request, 2), t.wire.Patience)
+		closed(t, "Send", err)
 		if try, ok := l.A.(callback.TrySender); ok {
 			took, err := try.TrySend(l.message(callback.Request, 2))
 			if !took {
@@ -41,7 +40,9 @@ func checkClosedRefuses(t *trial) {
 				closed(t, "TrySend", err)
 			}
 		}
-		_, err := l.A.Listen(ctx, "")
+		ctx, cancel := t.patience()
+		defer cancel()
+		_, err = l.A.Listen(ctx, "")
 		closed(t, "Listen", err)
 		_, err = t.fails(l.atA)
 		closed(t, "Receive", err)
@@ -145,7 +146,7 @@ func checkNoLeak(t *trial) {
 		l.works(i)
 		ctx, cancel := context.WithCancel(u.ctx)
 		cancel()
-		_, _ = l.atA.Receive(ctx) // a wait that was given up
+		_, _ = u.take(ctx, l.atA) // a wait that was given up
 		switch i % 3 {
 		case 0:
 			u.close("Close", l.A)

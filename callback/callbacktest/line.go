@@ -85,22 +85,43 @@ func (t *trial) number(m *callback.Message) int {
 	return n
 }
 
+// heeds has do run, which is a call of what with ctx, and fails the test if it does
+// not return when that ends: the suite must not hang with what it tests.
+func (t *trial) heeds(ctx context.Context, what string, do func() error) error {
+	t.Helper()
+	returned := make(chan error, 1)
+	go func() { returned <- do() }()
+	select {
+	case err := <-returned:
+		return err
+	case <-ctx.Done():
+	}
+	limit := time.NewTimer(t.wire.Patience)
+	defer limit.Stop()
+	select {
+	case err := <-returned:
+		return err
+	case <-limit.C:
+		t.Errorf("the context of %s ended, and it did not return within %v", what, t.wire.Patience)
+		return context.Cause(ctx)
+	}
+}
+
 // send sends m, which must succeed.
 func (t *trial) send(tr callback.Transport, m *callback.Message) {
 	t.Helper()
-	ctx, cancel := t.patience()
-	defer cancel()
-	if err := tr.Send(ctx, m); err != nil {
+	if err, _ := t.sendFor(tr, m, t.wire.Patience); err != nil {
 		t.Fatalf("Send failed: %v", err)
 	}
 }
 
-// sendFor is Send for at most d.
+// sendFor is Send for at most d, and reports whether that was over.
 func (t *trial) sendFor(tr callback.Transport, m *callback.Message, d time.Duration) (err error, stuck bool) {
+	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.ctx, d, errEnough)
 	defer cancel()
-	err = tr.Send(ctx, m)
-	return err, err != nil && ctx.Err() != nil
+	err = t.heeds(ctx, "Send", func() error { return tr.Send(ctx, m) })
+	return err, ctx.Err() != nil
 }
 
 var errEnough = errors.New("callbacktest: waited long enough")
@@ -117,22 +138,48 @@ func (t *trial) receive(in callback.Inbox) *callback.Message {
 	return m
 }
 
-// take is Receive, and settles what it returns.
-func (t *trial) take(ctx context.Context, in callback.Inbox) (*callback.Message, error) {
+// deliver is Receive.
+func (t *trial) deliver(ctx context.Context, in callback.Inbox) (callback.Delivery, error) {
 	t.Helper()
-	d, err := in.Receive(ctx)
+	var d callback.Delivery
+	err := t.heeds(ctx, "Receive", func() error {
+		got, err := in.Receive(ctx)
+		if err == nil {
+			d = got
+		}
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return callback.Delivery{}, err
 	}
 	if d.Message == nil {
 		t.Fatalf("Receive returned neither a message nor an error")
 	}
-	if d.Settle != nil {
+	return d, nil
+}
+
+// delivery returns the next delivery, which must come, unsettled.
+func (t *trial) delivery(in callback.Inbox) callback.Delivery {
+	t.Helper()
+	ctx, cancel := t.patience()
+	defer cancel()
+	d, err := t.deliver(ctx, in)
+	if err != nil {
+		t.Fatalf("a message was sent, but Receive failed: %v", err)
+	}
+	return d
+}
+
+// take is Receive, and settles what it returns.
+func (t *trial) take(ctx context.Context, in callback.Inbox) (*callback.Message, error) {
+	t.Helper()
+	d, err := t.deliver(ctx, in)
+	if err == nil && d.Settle != nil {
 		if err := d.Settle(ctx, nil); err != nil {
 			t.Errorf("Settle failed: %v", err)
 		}
 	}
-	return d.Message, nil
+	return d.Message, err
 }
 
 // silent finds out that nothing more comes to in.

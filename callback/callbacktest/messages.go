@@ -140,9 +140,8 @@ func checkMaxBody(t *trial) {
 		m.Body = bytes.Clone(body)
 		sent := make(chan error, 1)
 		go func() {
-			ctx, cancel := t.patience()
-			defer cancel()
-			sent <- l.A.Send(ctx, m)
+			err, _ := t.sendFor(l.A, m, t.wire.Patience)
+			sent <- err
 		}()
 		if got := t.receive(l.atB); !bytes.Equal(got.Body, body) {
 			t.Errorf("a body of %d bytes was sent, one of %d came", n, len(got.Body))
@@ -188,9 +187,8 @@ func (l *line) refused(what string, code antiphon.Code, spoil func(*callback.Mes
 		spoil(m)
 		return m
 	}
-	ctx, cancel := t.patience()
-	defer cancel()
-	l.mustRefuse("Send", what, code, l.A.Send(ctx, bad()))
+	err, _ := t.sendFor(l.A, bad(), t.wire.Patience)
+	l.mustRefuse("Send", what, code, err)
 	if try, ok := l.A.(callback.TrySender); ok {
 		if took, err := try.TrySend(bad()); took { // else it leaves that to Send
 			l.mustRefuse("TrySend", what, code, err)
@@ -223,10 +221,8 @@ func checkOrder(t *trial) {
 	} {
 		sent := make(chan error, 1)
 		go func() {
-			ctx, cancel := t.patience()
-			defer cancel()
 			for i := range n {
-				if err := way.from.Send(ctx, l.message(way.kind, i)); err != nil {
+				if err, _ := t.sendFor(way.from, l.message(way.kind, i), t.wire.Patience); err != nil {
 					sent <- err
 					return
 				}
@@ -250,11 +246,9 @@ func checkEachOnce(t *trial) {
 	var all sync.WaitGroup
 	for s := range senders {
 		all.Go(func() {
-			ctx, cancel := t.patience()
-			defer cancel()
 			for i := range each {
 				kind := []callback.Kind{callback.Request, callback.Event, callback.Cancel}[i%3]
-				if err := l.A.Send(ctx, l.message(kind, s*each+i)); err != nil {
+				if err, _ := t.sendFor(l.A, l.message(kind, s*each+i), t.wire.Patience); err != nil {
 					t.Errorf("Send failed: %v", err)
 				}
 			}
@@ -275,15 +269,14 @@ func checkOwnership(t *trial) {
 	body := func(i int) []byte { return bytes.Repeat([]byte{byte(i + 1)}, 50+i) }
 	sent := make(chan error, 1)
 	go func() { // together, so that what shares a buffer on the way does
-		ctx, cancel := t.patience()
-		defer cancel()
-		var err error
+		var all error
 		for i := range n {
 			m := l.message(callback.Request, i)
 			m.Header, m.Body = map[string]string{"n": fmt.Sprint(i)}, body(i)
-			err = errors.Join(err, l.A.Send(ctx, m))
+			err, _ := t.sendFor(l.A, m, t.wire.Patience)
+			all = errors.Join(all, err)
 		}
-		sent <- err
+		sent <- all
 	}()
 	var kept []*callback.Message
 	for i := range n {
@@ -323,9 +316,8 @@ func checkReceiveLosesNothing(t *trial) {
 		go cancel()
 		sent := make(chan error, 1)
 		go func() {
-			within, cancel := t.patience()
-			defer cancel()
-			sent <- l.A.Send(within, l.message(callback.Request, i))
+			err, _ := t.sendFor(l.A, l.message(callback.Request, i), t.wire.Patience)
+			sent <- err
 		}()
 		m, err := t.take(ctx, l.atB)
 		if err != nil {

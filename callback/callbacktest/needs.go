@@ -15,6 +15,8 @@ type abilities struct {
 	try    bool // both ends are TrySenders
 	groups bool
 	tells  bool // A is a Reconnector
+	feeds  bool // inboxes are Feeders
+	holds  bool // A is a Flusher
 }
 
 // A need is what a rule is about and a wire may lack.
@@ -42,6 +44,8 @@ var (
 	expires       = need{"the wire does not drop what has expired", func(h *abilities) bool { return h.caps.NativeExpiry }}
 	order         = need{"the wire does not keep the order", func(h *abilities) bool { return !h.wire.NoOrder }}
 	trySender     = need{"the transports have no TrySend", func(h *abilities) bool { return h.try }}
+	feeder        = need{"inboxes have no Feed", func(h *abilities) bool { return h.feeds }}
+	flusher       = need{"the transports have no Flush", func(h *abilities) bool { return h.holds }}
 	reconnect     = need{"the transport has no Reconnect, or cannot connect again", func(h *abilities) bool { return h.tells && h.ends.Heal != nil }}
 	cut           = need{"Ends.Cut is nil", func(h *abilities) bool { return h.ends.Cut != nil }}
 	survives      = need{"a cut loses what is under way", func(h *abilities) bool { return h.wire.Resumes || h.caps.RepliesSurvive }}
@@ -71,6 +75,8 @@ func look(t *trial) abilities {
 	_, b := e.B.(callback.TrySender)
 	h.try = a && b
 	_, h.tells = e.A.(callback.Reconnector)
+	_, h.holds = e.A.(callback.Flusher)
+	_, h.feeds = t.listen(e.A, "").(callback.Feeder)
 	if g, ok := e.A.(callback.GroupListener); ok && !h.caps.PointToPoint {
 		ctx, cancel := t.patience()
 		defer cancel()

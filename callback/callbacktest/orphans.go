@@ -142,7 +142,7 @@ func checkRepeatedRequest(t *trial) {
 		}, nil)
 	})
 	l := &line{Ends: e, t: t, name: up, atA: t.listen(e.A, "")}
-	l.through("from A to B and back", e.A, callback.Request, l.atA)
+	l.through("from A to B and back", e.A, callback.Request, l.atA, true)
 	m := callback.Message{Kind: callback.Request, ID: newID(), To: work, ReplyTo: l.atA.Addr(), Deadline: time.Now().Add(time.Hour)}
 	for i := range 4 {
 		again := m

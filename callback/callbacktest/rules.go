@@ -57,6 +57,18 @@ var rules = []rule{
 		check: checkTrySend,
 	},
 	{
+		name:  "Flush",
+		why:   "Flush returns when what was accepted is on the wire: the transport may be closed then. It returns when its context ends",
+		needs: []need{flusher},
+		check: checkFlush,
+	},
+	{
+		name:  "Feed",
+		why:   "Feed hands out all that Receive would, once and in order, and returns when its context ends, or with callback.ErrClosed",
+		needs: []need{feeder},
+		check: checkFeed,
+	},
+	{
 		name:  "Expiry",
 		why:   "Caps.NativeExpiry promises that the wire drops what nobody is interested in any more",
 		needs: []need{expires},

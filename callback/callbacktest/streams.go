@@ -32,7 +32,7 @@ func checkStream(t *trial) {
 	var sent atomic.Int64
 	left := make(chan error, 10)
 	a, _ := t.pair(nil, nil, func(b *callback.Peer) { callback.ServeStream(b, work, counting(&sent, left), nil) })
-	count := callback.DialStream[int, int](a, work, nil)
+	count := callback.DialStream[int, int](a, work, &callback.DialOptions{Timeout: t.wire.Patience})
 	for _, n := range []int{0, 1, 64, 1000} {
 		next := 0
 		for i, err := range count(t.ctx, n) {
@@ -57,7 +57,7 @@ func checkStreamWaits(t *trial) {
 	left := make(chan error, 10)
 	a, _ := t.pair(nil, nil, func(b *callback.Peer) { callback.ServeStream(b, work, counting(&sent, left), nil) })
 	const window = 8
-	count := callback.DialStream[int, int](a, work, &callback.DialOptions{Window: window})
+	count := callback.DialStream[int, int](a, work, &callback.DialOptions{Window: window, Timeout: 4 * t.wire.Patience})
 	taken := 0
 	for _, err := range count(t.ctx, 1000) {
 		if err != nil {
@@ -170,9 +170,9 @@ func checkStreamCut(t *trial) {
 
 func checkIdle(t *trial) {
 	work := t.name("reporting")
-	unit := 10 * time.Millisecond
-	if !t.wire.Bubble {
-		unit = 100 * time.Millisecond
+	unit, idle := 10*time.Millisecond, 10
+	if !t.wire.Bubble { // who reports may have to wait for a processor
+		unit, idle = 50*time.Millisecond, 40
 	}
 	a, _ := t.pair(nil, nil, func(b *callback.Peer) {
 		callback.Serve(b, work, func(ctx context.Context, n int) (int, error) {
@@ -187,15 +187,16 @@ func checkIdle(t *trial) {
 			return n, nil
 		}, nil)
 	})
-	ask := callback.Dial[int, int](a, work, &callback.DialOptions{Idle: 10 * unit})
-	if r := outcome(t, ask(t.ctx, 25)); r.Err != nil {
+	long := time.Duration(idle+5) * unit
+	ask := callback.Dial[int, int](a, work, &callback.DialOptions{Idle: time.Duration(idle) * unit})
+	if r := outcome(t, ask(t.ctx, idle+5)); r.Err != nil {
 		t.Errorf("the work reported all the time, and the ask ended with %v", r.Err)
 	}
 	start := time.Now()
-	ask = callback.Dial[int, int](a, work, &callback.DialOptions{Idle: 10 * unit, Timeout: 15 * unit})
+	ask = callback.Dial[int, int](a, work, &callback.DialOptions{Idle: time.Duration(idle) * unit, Timeout: long})
 	err := outcome(t, ask(t.ctx, 1000)).Err
-	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > 15*unit+t.wire.Slack || took < 15*unit {
-		t.Errorf("the work reported past the timeout of %v, and the ask ended after %v with %v", 15*unit, took, err)
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > long+t.wire.Slack || took < long {
+		t.Errorf("the work reported past the timeout of %v, and the ask ended after %v with %v", long, took, err)
 	}
 	t.nonePending(a)
 }

@@ -91,7 +91,7 @@ func (t *trial) peers(e *Ends, ao, bo *callback.PeerOptions, setUp func(b *callb
 func (t *trial) ready(a *callback.Peer, name string) {
 	t.Helper()
 	ask := callback.Dial[int, int](a, name, &callback.DialOptions{
-		Timeout: max(t.while(), t.wire.Patience/5),
+		Timeout: max(t.while(), min(t.wire.Patience/5, 2*time.Second)),
 		Codec:   antiphon.JSON{},
 	})
 	var err error
@@ -223,13 +223,14 @@ func (t *trial) caps() callback.Caps {
 
 func checkOwnAnswer(t *trial) {
 	const n = 10_000
+	t.wire.Patience *= 6 // it is much
 	var heard journal
 	work := t.name("own")
 	big := callback.PeerOptions{Outbox: 2 * n, OutboxBytes: 64 << 20, Observer: heard.observe}
 	a, _ := t.pair(&big, &callback.PeerOptions{Outbox: 2 * n, OutboxBytes: 64 << 20}, func(b *callback.Peer) {
 		callback.Serve(b, work, echoInt, &callback.ServeOptions{Queue: n})
 	})
-	ask := callback.Dial[int, int](a, work, nil)
+	ask := callback.Dial[int, int](a, work, &callback.DialOptions{Timeout: t.wire.Patience})
 	fs := make([]*answer, n)
 	for i := range fs {
 		fs[i] = ask(t.ctx, i)

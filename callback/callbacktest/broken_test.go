@@ -1,0 +1,136 @@
+package callbacktest
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A mistake is a transport that is broken in one respect, and the rule that must
+// find it out.
+type mistake struct {
+	name string
+	rule string
+	open func(testing.TB) *Ends
+	wire func(*Wire) // what the wire claims, if not the default
+}
+
+// A suite that finds nothing in a broken transport proves nothing.
+func TestBrokenTransportsAreFoundOut(t *testing.T) {
+	leaked = make(chan struct{})
+	t.Cleanup(func() { close(leaked) })
+	all := append(append(append(bentMessages, bentSending...), bentBreaks...), bentTalks...)
+	all = append(all, bentBrokers...)
+	found := make([][]string, len(all))
+	each := func(do func(mistake) bool, atOnce int) {
+		slots := make(chan struct{}, atOnce)
+		var running sync.WaitGroup
+		for i, m := range all {
+			if !do(m) {
+				continue
+			}
+			slots <- struct{}{}
+			running.Go(func() {
+				found[i] = try(t, m)
+				<-slots
+			})
+		}
+		running.Wait()
+	}
+	counts := func(m mistake) bool { return strings.Contains(m.rule, "Leak") }
+	each(counts, 1) // what counts goroutines wants to be alone
+	each(func(m mistake) bool { return !counts(m) }, 64)
+	seen := map[string]bool{}
+	for i, m := range all {
+		seen[m.rule] = true
+		t.Run(m.name, func(t *testing.T) {
+			if len(found[i]) == 0 {
+				t.Fatalf("rule %s found nothing wrong", m.rule)
+			}
+			t.Logf("rule %s found out: %s", m.rule, found[i][0])
+		})
+	}
+	// These are about peers alone: no transport can break them.
+	for _, name := range []string{"AnswerBeforeSendReturns", "GivingUp", "RefusedAsk"} {
+		seen[name] = true
+	}
+	for _, r := range rules {
+		if !seen[r.name] {
+			t.Errorf("no mistake is planted for rule %s", r.name)
+		}
+	}
+}
+
+// Every rule says why it is one; whoever breaks it reads that.
+func TestRulesGiveReasons(t *testing.T) {
+	names := map[string]bool{}
+	for _, r := range rules {
+		if r.why == "" {
+			t.Errorf("rule %s gives no reason", r.name)
+		}
+		if names[r.name] {
+			t.Errorf("two rules are called %s", r.name)
+		}
+		names[r.name] = true
+	}
+}
+
+// try runs the rule that a mistake breaks, and returns what it found wrong.
+func try(t *testing.T, m mistake) []string {
+	w := Wire{Open: m.open, Patience: 500 * time.Millisecond, Slack: 50 * time.Millisecond}
+	if m.wire != nil {
+		m.wire(&w)
+	}
+	for _, r := range append(rules, rule{name: "Opens", check: func(t *trial) { look(t) }}) {
+		if r.name != m.rule {
+			continue
+		}
+		rec := &recorder{TB: t}
+		done := make(chan struct{})
+		go func() { // FailNow ends the goroutine that it is called on
+			defer close(done)
+			r.run(rec, w)
+		}()
+		select {
+		case <-done:
+		case <-time.After(5 * time.Minute):
+			t.Errorf("%s: the suite hangs", m.name)
+		}
+		rec.mu.Lock()
+		defer rec.mu.Unlock()
+		return rec.failures
+	}
+	t.Errorf("%s: there is no rule %q", m.name, m.rule)
+	return nil
+}
+
+// A recorder is a testing.TB that keeps failures to itself.
+type recorder struct {
+	testing.TB
+	mu       sync.Mutex
+	failures []string
+}
+
+func (r *recorder) Helper()                   {}
+func (r *recorder) Logf(string, ...any)       {}
+func (r *recorder) Errorf(s string, a ...any) { r.fail(fmt.Sprintf(s, a...)) }
+func (r *recorder) FailNow()                  { runtime.Goexit() }
+func (r *recorder) Fatalf(s string, a ...any) {
+	r.fail(fmt.Sprintf(s, a...))
+	runtime.Goexit()
+}
+
+func (r *recorder) Failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.failures) > 0
+}
+
+func (r *recorder) fail(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures = append(r.failures, s)
+}

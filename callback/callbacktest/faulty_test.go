@@ -1,0 +1,28 @@
+package callbacktest_test
+
+import (
+	"testing"
+
+	"github.com/antiphon-go/antiphon/callback"
+	"github.com/antiphon-go/antiphon/callback/callbacktest"
+)
+
+// faultyPipe is a pipe with a faulty transport at either end, which can be cut and
+// heals.
+func faultyPipe(o *callbacktest.FaultOptions) func(testing.TB) *callbacktest.Ends {
+	return func(testing.TB) *callbacktest.Ends {
+		x, y := callback.Pipe(nil)
+		a, b := callbacktest.Faulty(x, o), callbacktest.Faulty(y, o)
+		return &callbacktest.Ends{
+			A: a, B: b,
+			Cut:  func() { a.Cut(); b.Cut() },
+			Heal: func() { a.Heal(); b.Heal() },
+		}
+	}
+}
+
+// Without faults a faulty transport is a transport like any other, and one that
+// connects again.
+func TestFaultyWithoutFaults(t *testing.T) {
+	callbacktest.TestTransport(t, callbacktest.Wire{Open: faultyPipe(nil), Bubble: true})
+}
