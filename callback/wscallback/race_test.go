@@ -1,0 +1,5 @@
+//go:build race
+
+package wscallback_test
+
+const raceEnabled = true
