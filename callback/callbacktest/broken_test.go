@@ -34,7 +34,11 @@ func TestBrokenTransportsAreFoundOut(t *testing.T) {
 			}
 			slots <- struct{}{}
 			running.Go(func() {
-				found[i] = try(t, m)
+				for range 3 { // a busy machine may hide a mistake from one look
+					if found[i] = try(t, m); len(found[i]) > 0 {
+						break
+					}
+				}
 				<-slots
 			})
 		}
