@@ -135,7 +135,10 @@ func crowds(tb testing.TB) (mine *ours, theirs *bare) {
 // hold: at most 20 KiB, and 2 goroutines while it is used, one of which is that of
 // net/http. When all have left, nothing is left.
 func TestSessions(t *testing.T) {
-	const n = 500
+	n := 500
+	if raceEnabled { // which takes its time
+		n = 50
+	}
 	synctest.Test(t, func(t *testing.T) {
 		mine, theirs := crowds(t)
 		mine.join(1) // what is made once
