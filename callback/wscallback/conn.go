@@ -24,8 +24,7 @@ import (
 // goodbye, and waits for the other end to agree; then it ends the connection
 // anyhow. The session ends at both ends. What was received is still handed out.
 //
-// Delivery and order: at most once, and in the order of acceptance, but for a text
-// that is larger than 16 KiB, or a binary one, which others may overtake.
+// Delivery and order: at most once, in the order of acceptance.
 type Conn struct {
 	opts    *Options
 	request *http.Request // of a server's
@@ -126,12 +125,13 @@ func (c *Conn) attach(l *link, s *session, turn int) bool {
 	c.wake()
 	c.mu.Unlock()
 	signal(c.in.reader) // who feeds waits for it
-	c.observe("ws.connected", nil, 0)
+	c.observe("ws.connected", nil)
 	return true
 }
 
 // lost: l is of no use any more.
 func (c *Conn) lost(l *link, cause error) {
+	goodbye := websocket.CloseStatus(cause) == websocket.StatusNormalClosure
 	now := l.now()
 	c.mu.Lock()
 	if c.link != l {
@@ -145,7 +145,7 @@ func (c *Conn) lost(l *link, cause error) {
 	closed := c.closed
 	switch {
 	case closed:
-	case c.session != nil && websocket.CloseStatus(cause) != websocket.StatusNormalClosure:
+	case c.session != nil && !goodbye:
 		c.session.wait(c, cause)
 	default:
 		c.breaks(cause)
@@ -161,7 +161,11 @@ func (c *Conn) lost(l *link, cause error) {
 	c.unquiet()
 	c.mu.Unlock()
 	if !closed {
-		c.observe("ws.disconnected", cause, 0)
+		told := cause
+		if goodbye {
+			told = nil
+		}
+		c.observe("ws.disconnected", told)
 	}
 	signal(c.in.reader)
 	l.end(cause)
@@ -282,8 +286,6 @@ func (c *Conn) goodbye(l *link) {
 	c.lost(l, callback.ErrClosed)
 }
 
-func (c *Conn) observe(name string, err error, d time.Duration) {
-	if c.opts.Observer != nil {
-		c.opts.Observer.Emit(antiphon.Event{Name: name, Err: err, Duration: d})
-	}
+func (c *Conn) observe(name string, err error) {
+	c.opts.Observer.Emit(antiphon.Event{Name: name, Err: err})
 }

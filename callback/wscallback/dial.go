@@ -74,7 +74,7 @@ func (c *Conn) connect(ctx context.Context) error {
 		return unreachable(c.url, err)
 	}
 	if !fresh {
-		c.observe("ws.resumed", nil, 0)
+		c.observe("ws.resumed", nil)
 	}
 	return nil
 }
@@ -202,12 +202,8 @@ func (c *Conn) greet(ctx context.Context, l *link, s *session) (_ *session, fres
 // redial connects again until it has, or the Conn is closed.
 func (c *Conn) redial() {
 	defer c.tasks.Done()
+	attempt, wait := c.next()
 	for {
-		c.mu.Lock()
-		c.attempt++
-		attempt := c.attempt
-		c.mu.Unlock()
-		wait := c.opts.pause(attempt)
 		timer := c.opts.Clock.Timer(wait)
 		select {
 		case <-timer.C:
@@ -219,8 +215,19 @@ func (c *Conn) redial() {
 		if err == nil || c.life.Err() != nil {
 			return
 		}
-		c.observe("ws.retry", err, wait)
+		failed := attempt
+		attempt, wait = c.next()
+		c.opts.Observer.Emit(antiphon.Event{Name: "ws.retry", Attempt: failed, Duration: wait, Err: err})
 	}
+}
+
+// next counts an attempt to connect, and says how long to wait before it.
+func (c *Conn) next() (attempt int, wait time.Duration) {
+	c.mu.Lock()
+	c.attempt++
+	attempt = c.attempt
+	c.mu.Unlock()
+	return attempt, c.opts.pause(attempt)
 }
 
 // pause is how long to wait before the next attempt: never nothing, or a server

@@ -200,7 +200,7 @@ func TestRedial(t *testing.T) {
 		time.Sleep(7 * time.Second) // 1, 2, 3 seconds, and one of 4
 		synctest.Wait()
 		retries := seen.named("ws.retry")
-		if len(retries) != 3 || retries[2].Duration != 3*time.Second || !errors.Is(retries[2].Err, callback.ErrUndeliverable) {
+		if len(retries) != 3 || retries[2].Duration != 4*time.Second || retries[2].Attempt != 3 || !errors.Is(retries[2].Err, callback.ErrUndeliverable) {
 			t.Errorf("%+v", retries)
 		}
 		n.refuse(false)

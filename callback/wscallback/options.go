@@ -17,50 +17,58 @@ import (
 // request to a [Handler].
 type Options struct {
 	// MaxBody is how many bytes a body may have, either way. 0 means 4 MiB. A
-	// message on the wire may be 64 KiB larger; that limit holds for its inflated
-	// size, and a connection that exceeds it is dropped before it is read.
+	// message on the wire may be 160 KiB larger, in the text form a third and 256
+	// KiB; that limit holds for its inflated size, and a connection that exceeds it
+	// is dropped before the rest is read. Both ends should have the same.
 	MaxBody int
 	// Buffer is how many bytes wait to be written: when it is full, Send waits.
-	// Requests get half of it, events a quarter. One message always fits. 0 means
-	// 256 KiB.
+	// Requests get half of it, events a quarter. One message of each sort always
+	// fits. 0 means 256 KiB.
 	Buffer int
-	// Inbox is how many bytes of messages wait to be received: when it is full,
-	// no more is read from the connection. One message always fits. 0 means 1 MiB.
+	// Inbox is how many bytes of messages wait for Receive: when it is full, no
+	// more is read from the connection. One message always fits. 0 means 1 MiB. A
+	// callback.Peer takes each message at once, and needs none.
 	Inbox int
-	// WriteTimeout is how long the network may take for one write before the
-	// connection counts as broken. 0 means 30 seconds.
+	// WriteTimeout is how long the network may take for one write, of 64 KiB at
+	// most unless Compress is set, before the connection counts as broken. 0 means
+	// 30 seconds.
 	WriteTimeout time.Duration
-	// Heartbeat is how often the other end is pinged, and how long it may take to
-	// answer before the connection counts as broken. 0 means 30 seconds.
+	// Heartbeat is how long the other end may be silent before it is pinged, and
+	// how long it may then take to answer before the connection counts as broken. 0
+	// means 30 seconds. Pings are signs of life, too; the end that dialed waits an
+	// eighth longer, so one end pings.
 	Heartbeat time.Duration
 	// Compress turns on permessage-deflate (RFC 7692) without context takeover.
 	Compress bool
 	// Resume is for how long a session outlives its connection: the ends remember
 	// what they sent until it is acknowledged. Both must want it; the lesser time
-	// counts. 0 means that there are no sessions.
+	// counts. 0 means that there are no sessions, nor are there in the text form.
 	Resume time.Duration
-	// ResumeBuffer is how many bytes of that are remembered: a session that would
-	// need more does not survive. 0 means 1 MiB.
+	// ResumeBuffer is how many bytes of that are remembered, the newest: a session
+	// whose other end lacks more does not survive. Without a connection, Send takes
+	// what fits into it, and then waits. 0 means 1 MiB.
 	ResumeBuffer int
 
-	// Header is sent with the request to connect: credentials, for example. Dial
-	// only.
+	// Header is sent with each request to connect: credentials, for example. Those
+	// that expire are better added by the Transport of Client. Dial only.
 	Header http.Header
-	// Client connects. nil means http.DefaultClient. Dial only.
+	// Client connects: its Transport decides about proxies, TLS, and whether there
+	// is a network at all. nil means http.DefaultClient. Dial only.
 	Client *http.Client
 	// Backoff is how long to wait before the next attempt to connect again. nil
 	// means antiphon.Exponential(100*time.Millisecond, 30*time.Second): full
-	// jitter. Dial only.
+	// jitter. Attempts are counted from the last connection that lasted 5 seconds.
+	// Dial only.
 	Backoff antiphon.Backoff
-	// ConnectTimeout is how long one attempt to connect may take. 0 means 10
-	// seconds. Dial only.
+	// ConnectTimeout is how long one attempt to connect may take, or a client to
+	// say which session it is for. 0 means 10 seconds.
 	ConnectTimeout time.Duration
 	// Text asks for the text form of messages. Dial only: a handler speaks both.
 	Text bool
 
-	// Authorize is asked before a connection is accepted: an error refuses it,
-	// with status 403, or that of a [*StatusError]. nil accepts everybody.
-	// Handler only.
+	// Authorize is asked before a connection is accepted, also one that is to
+	// resume a session: an error refuses it, with status 403, or that of a
+	// [*StatusError]. nil accepts everybody. Handler only.
 	Authorize func(*http.Request) error
 	// Same is asked, after Authorize, before a session that began with a request is
 	// resumed by another: whether both come from the same. nil means that knowing
@@ -70,15 +78,14 @@ type Options struct {
 	// may connect beside the handler's own. Handler only.
 	Origins []string
 	// MaxConns is how many connections, and sessions without one, a handler has at
-	// once; one more is refused with status 503. 0 means 16384. Handler only.
+	// once; one more is refused with status 503. As many again may be about to say
+	// which session they are for. 0 means 16384. Handler only.
 	MaxConns int
 
-	// Observer is told of ws.connected, ws.disconnected (with Err), ws.resumed, and
-	// ws.retry (an attempt to connect failed with Err; the next comes after
-	// Duration). nil means nobody.
+	// Observer is told of the events listed in the package comment. nil means
+	// nobody.
 	Observer antiphon.Observer
-	// Clock measures Heartbeat, Resume and the waits between attempts. nil means
-	// the real one.
+	// Clock measures all times of ours. nil means the real one.
 	Clock clock.Clock
 }
 

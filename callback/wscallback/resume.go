@@ -98,7 +98,7 @@ func (c *Conn) resume(ctx context.Context, l *link, came uint32) (bool, error) {
 	if !c.attach(l, s, turn) {
 		return false, errReplaced
 	}
-	c.observe("ws.resumed", nil, 0)
+	c.observe("ws.resumed", nil)
 	return true, nil
 }
 

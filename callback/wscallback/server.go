@@ -93,8 +93,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.accept(c, spoken, w, r) {
 		return
 	}
-	if err := s.serve(ctx, c); err != nil && ctx.Err() == nil {
-		c.observe("ws.ended", err, 0)
+	err := s.serve(ctx, c)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, callback.ErrDisconnected) { // which has been told
+		c.observe("ws.ended", err)
 	}
 }
 

@@ -36,8 +36,7 @@ func (w weight) each(base weight, n int) weight {
 	return weight{(w.heap - base.heap) / int64(n), (w.stack - base.stack) / int64(n), (w.goroutines - base.goroutines + n/2) / n}
 }
 
-// A crowd is many who connect, ask, and stay, until they leave. Ours are peers at both
-// ends.
+// ours are many peers, at both ends, who connect, ask, and stay.
 type ours struct {
 	tb    testing.TB
 	net   *memoryNet

@@ -310,7 +310,7 @@ func (c *Conn) writeAll(l *link) {
 				break
 			}
 		}
-		p, ok := c.next()
+		p, ok := c.takeOut()
 		if !ok {
 			c.out.writing = false
 			c.unquiet()
@@ -339,8 +339,8 @@ func (c *Conn) writeAll(l *link) {
 	c.mu.Unlock()
 }
 
-// next takes the packet that is to be written now. The caller holds the lock.
-func (c *Conn) next() (p packet, ok bool) {
+// takeOut takes the packet that is to be written now. The caller holds the lock.
+func (c *Conn) takeOut() (p packet, ok bool) {
 	o := &c.out
 	if len(o.packets) == 0 {
 		return p, false
