@@ -49,9 +49,15 @@ func (Bytes) Unmarshal(data []byte, v any) error {
 }
 
 // marshal encodes v; a codec that panics has failed. Nothing is encoded as nothing.
-func marshal(c antiphon.Codec, v any) (body []byte, err error) {
-	if _, none := v.(struct{}); none {
+func marshal[T any](c antiphon.Codec, v T) (body []byte, err error) {
+	_, plain := c.(Bytes)
+	switch v := any(v).(type) {
+	case struct{}:
 		return nil, nil
+	case []byte:
+		if plain {
+			return v, nil // which need not be boxed
+		}
 	}
 	defer recovered(&err)
 	return c.Marshal(v)

@@ -17,6 +17,7 @@ type job struct {
 	d       Delivery
 	size    int
 	credit  *credit // of a stream
+	record  *record // until it is answered; guarded by jobs
 
 	reported atomic.Uint32
 	answered atomic.Bool // no more is to be reported
@@ -37,25 +38,34 @@ func (j *job) join(d Delivery) (late bool) {
 
 // begin returns the context for the work, or why it is not to be started.
 func (j *job) begin() (ctx context.Context, err error) {
-	p, m := j.service.peer, j.d.Message
+	p := j.service.peer
 	if j.Err() != nil {
 		return nil, because(errGaveUp, notAccepted, j.cause())
 	}
-	info := antiphon.Info{Kind: j.service.name, Attempt: max(j.d.Attempt, 1), Header: m.Header}
-	if m.Kind == Request {
-		info.ID = idString(m.ID)
-	}
-	values := antiphon.WithInfo(j.values, info)
-	if m.Kind == Request {
-		values = antiphon.WithProgress(values, j.report)
-	}
-	j.values = values // nobody has looked yet
 	if p.opts.Extract != nil {
-		if ctx := p.opts.Extract(j, m.Header); ctx != nil {
+		if ctx := p.opts.Extract(j, j.d.Header); ctx != nil {
 			return ctx, nil
 		}
 	}
 	return j, nil
+}
+
+// carries returns what the context holds beside the values of Run's: made when
+// somebody looks.
+func (j *job) carries() context.Context {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.told {
+		return j.values
+	}
+	m := j.d.Message
+	info := antiphon.Info{Kind: j.service.name, Attempt: max(j.d.Attempt, 1), Header: m.Header}
+	if m.Kind == Request {
+		info.ID = idString(m.ID)
+		j.values = antiphon.WithProgress(j.values, j.report)
+	}
+	j.values, j.told = antiphon.WithInfo(j.values, info), true
+	return j.values
 }
 
 // report sends progress, if there is room: what comes next makes it obsolete.
@@ -93,7 +103,7 @@ func (j *job) finish(body []byte, err error) {
 	js := &p.jobs
 	defer js.leave(j)
 	j.answered.Store(true)
-	if v := (*future.PanicError)(nil); errors.As(err, &v) {
+	if err != nil && errors.Is(err, future.ErrPanic) {
 		p.observe(antiphon.Event{Name: "callback.panic", Context: j, Kind: j.service.name, ID: idString(j.d.ID), Err: err})
 	}
 	if j.d.Kind == Event {

@@ -17,10 +17,11 @@ import (
 // derived from that one: it ends with the very same error and cause, and costs no
 // goroutine.
 type jobContext struct {
-	values   context.Context
 	deadline time.Time // zero for none
 
 	mu     sync.Mutex
+	values context.Context
+	told   bool  // values has what the work is told
 	err    error // context.Canceled or context.DeadlineExceeded, if there is no std
 	why    error
 	std    context.Context
@@ -63,7 +64,7 @@ func (j *job) Value(key any) any {
 		// Package context looks for a context of its own, under such a key.
 		return j.standard().Value(key)
 	}
-	return j.values.Value(key)
+	return j.carries().Value(key)
 }
 
 // standard returns the context of the standard library that j is.

@@ -22,8 +22,8 @@ type jobs struct {
 	n       int  // accepted and not finished
 	bytes   int  // that these have
 	none    chan struct{}
-	first   *job            // all of them
-	running map[jobKey]*job // the requests that have not been answered
+	first   *job // all of them
+	known   known
 	answers memory
 	cancels memory // of requests that have not come
 }
@@ -39,9 +39,9 @@ func keyOf(m *Message) jobKey { return jobKey{m.ReplyTo, m.ID} }
 func (js *jobs) init(p *Peer) {
 	js.peer = p
 	js.times = newTable(p.clock, math.MaxInt)
-	js.running = map[jobKey]*job{}
-	js.answers.init(p.opts.Answers, p.opts.AnswerBytes)
-	js.cancels.init(p.opts.Answers, p.opts.AnswerBytes)
+	js.known.by = map[jobKey]*record{}
+	js.answers.init(&js.known, p.opts.Answers, p.opts.AnswerBytes)
+	js.cancels.init(&js.known, p.opts.Answers, p.opts.AnswerBytes)
 }
 
 var (
@@ -120,22 +120,12 @@ func (js *jobs) enter(j *job, now time.Time) bool {
 	p, key, size := js.peer, keyOf(j.d.Message), j.d.size()
 	request := j.d.Kind == Request
 	js.mu.Lock()
-	if request && !key.id.IsZero() {
-		if other := js.running[key]; other != nil {
-			late := other.join(j.d)
-			js.mu.Unlock()
-			js.repeated(j, late, nil)
-			return false
-		}
-		if answer, known := js.answers.find(key, now); known {
-			js.mu.Unlock()
-			js.repeated(j, true, answer)
-			return false
-		}
-		if _, unwanted := js.cancels.find(key, now); unwanted {
-			js.mu.Unlock()
-			p.observe(antiphon.Event{Name: "callback.dropped", Kind: j.service.name, ID: key.id.String(), Err: errAskerGone})
-			settle(p, j.d, nil)
+	named := request && !key.id.IsZero()
+	if named {
+		js.answers.expire(now)
+		js.cancels.expire(now)
+		if r := js.known.find(key, now); r != nil {
+			js.met(j, r)
 			return false
 		}
 	}
@@ -160,11 +150,31 @@ func (js *jobs) enter(j *job, now time.Time) bool {
 		j.next.prev = j
 	}
 	js.first = j
-	if request && !key.id.IsZero() {
-		js.running[key] = j
+	if named {
+		j.record = js.known.add(key)
+		j.record.job = j
 	}
 	js.mu.Unlock()
 	return true
+}
+
+// met deals with a request of which r is known. The caller holds the lock, which is
+// given away.
+func (js *jobs) met(j *job, r *record) {
+	switch {
+	case r.job != nil:
+		late := r.job.join(j.d)
+		js.mu.Unlock()
+		js.repeated(j, late, nil)
+	case r.answered:
+		answer := r.answer()
+		js.mu.Unlock()
+		js.repeated(j, true, answer)
+	default:
+		js.mu.Unlock()
+		js.peer.observe(antiphon.Event{Name: "callback.dropped", Kind: j.service.name, ID: j.d.ID.String(), Err: errAskerGone})
+		settle(js.peer, j.d, nil)
+	}
 }
 
 // repeated deals with a request that came again. If it is late, it is done with;
@@ -185,24 +195,23 @@ func (js *jobs) repeated(j *job, late bool, answer *Message) {
 
 // answered notes that j has its answer m, which is kept from now on.
 func (js *jobs) answered(j *job, m *Message) {
-	key := keyOf(j.d.Message)
-	if key.id.IsZero() {
-		return
-	}
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	delete(js.running, key)
-	js.answers.keep(key, m, j.credit != nil)
+	if r := j.record; r != nil {
+		j.record = nil
+		r.keep(m, j.credit == nil && len(m.Body) <= js.answers.maxBytes/4)
+		js.answers.put(r)
+	}
 }
 
 // leave notes that j is over, and frees what it held.
 func (js *jobs) leave(j *job) {
 	j.end(nil)
-	key := keyOf(j.d.Message)
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	if js.running[key] == j {
-		delete(js.running, key)
+	if r := j.record; r != nil {
+		j.record = nil
+		js.known.forget(r)
 	}
 	if j.next != nil {
 		j.next.prev = j.prev
@@ -286,10 +295,18 @@ func (p *Peer) reply(m *Message, done func(error)) {
 // cancelled: the asker has given up. A cancel may overtake its request.
 func (js *jobs) cancelled(key jobKey) {
 	now := js.peer.clock.Now()
+	if key.id.IsZero() {
+		return
+	}
+	var j *job
 	js.mu.Lock()
-	j := js.running[key]
-	if _, done := js.answers.find(key, now); j == nil && !done && !key.id.IsZero() {
-		js.cancels.put(kept{key: key, until: now.Add(overtaken)})
+	js.cancels.expire(now)
+	if r := js.known.find(key, now); r != nil {
+		j = r.job
+	} else {
+		r := js.known.add(key)
+		r.until = now.Add(overtaken)
+		js.cancels.put(r)
 	}
 	js.mu.Unlock()
 	if j != nil {
@@ -301,8 +318,11 @@ func (js *jobs) cancelled(key jobKey) {
 const overtaken = time.Minute
 
 func (js *jobs) credited(key jobKey, total uint32) {
+	var j *job
 	js.mu.Lock()
-	j := js.running[key]
+	if r := js.known.by[key]; r != nil {
+		j = r.job
+	}
 	js.mu.Unlock()
 	if j != nil && j.credit != nil {
 		j.credit.grant(total)

@@ -265,7 +265,10 @@ func (f *fifo) pop() *job {
 	f.h++
 	f.n--
 	if f.n == 0 {
-		*f = fifo{}
+		if f.h = 0; cap(f.q) > 64 {
+			f.q = nil
+		}
+		f.q = f.q[:0]
 	}
 	return j
 }
