@@ -118,7 +118,7 @@ step_quickstart() { go run ./examples/quickstart; }
 step_race() {
 	local m bad=0
 	for m in $(modules work); do
-		(cd "$m" && go test -race -shuffle=on ./...) || { hint "cd $m && go test -race -shuffle=on ./..."; bad=1; }
+		(cd "$m" && go test -race -shuffle=on -timeout 30m ./...) || { hint "cd $m && go test -race -shuffle=on -timeout 30m ./..."; bad=1; }
 	done
 	echo "race-free in any order"
 	return $bad
