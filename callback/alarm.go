@@ -158,7 +158,7 @@ func (r *round) run() {
 			d := r.batch[r.told]
 			r.batch[r.told] = placed{}
 			r.told++
-			d.entry.due(d.id, r.now)
+			r.tell(d.entry, d.id, r.now)
 		}
 		if !r.more {
 			break

@@ -45,7 +45,7 @@ func TestC3_AMockClockThatMovesMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, step := range []time.Duration{4 * time.Second, 10 * time.Second, 20 * time.Second} {
 			clk := &counting{Mock: clock.NewMock()}
-			tb := newTable(clk, 10)
+			tb := tableOf(clk, 10)
 			told := make(chan moment, 1)
 			e := &thing{func(id ID, now moment) { tb.removeDue(id); told <- now }}
 			moves := 0
@@ -84,7 +84,7 @@ func TestC3_WhatIsPastIsToldAtOnce(t *testing.T) {
 			if mock {
 				clk = clock.NewMock()
 			}
-			tb := newTable(clk, 100)
+			tb := tableOf(clk, 100)
 			var told atomic.Int64
 			e := &thing{func(id ID, _ moment) {
 				if tb.removeDue(id) {
@@ -148,7 +148,7 @@ func TestC3_AClockThatIsSetBack(t *testing.T) {
 func TestC3_ManyAtOneInstant(t *testing.T) {
 	const n = 200_000
 	synctest.Test(t, func(t *testing.T) {
-		tb := forMany(newTable(nil, n+1))
+		tb := forMany(tableOf(nil, n+1))
 		var told atomic.Int64
 		due := func(id ID, now moment) {
 			if told.Add(1)%1000 == 1 {
@@ -191,7 +191,7 @@ func TestC3_ManyAtOneInstant(t *testing.T) {
 // Who takes long when it is told holds up nobody who is due later.
 func TestC3_WhoIsSlowHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tb := forMany(newTable(nil, 1000))
+		tb := forMany(tableOf(nil, 1000))
 		ends := make(chan moment, 100)
 		slow := &thing{func(id ID, _ moment) { tb.removeDue(id); time.Sleep(time.Hour) }}
 		quick := &thing{func(id ID, _ moment) { tb.removeDue(id); ends <- tb.now() }}
@@ -214,7 +214,7 @@ func TestC3_WhoIsSlowHoldsUpNobody(t *testing.T) {
 func TestC3_ShardsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 50_000
-		tb := forMany(newTable(nil, n))
+		tb := forMany(tableOf(nil, n))
 		first := map[uint32]int{} // of each shard: how many were told before it
 		told := 0
 		e := &thing{}
@@ -247,7 +247,7 @@ func TestC3_ShardsTakeTurns(t *testing.T) {
 func TestC7_AnAlarmThatIsOffStaysOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mock := clock.NewMock()
-		tb := newTable(mock, 10)
+		tb := tableOf(mock, 10)
 		if _, err := tb.add(&thing{}, int64(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +262,7 @@ func TestC7_AnAlarmThatIsOffStaysOff(t *testing.T) {
 // Touched while it is being told that it is due, an entry goes on.
 func TestC3_TouchedAtTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tb := newTable(nil, 10)
+		tb := tableOf(nil, 10)
 		var mu sync.Mutex
 		var ends []moment
 		e := &thing{}

@@ -44,7 +44,7 @@ type askMore struct {
 
 // An asked is an entry of a peer's table.
 type asked interface {
-	entry
+	due(id ID, now moment)
 	core() *askCore
 	// receive is told of what came for it: a reply, and then the entry has been
 	// taken out, or anything else.

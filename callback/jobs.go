@@ -38,7 +38,7 @@ func keyOf(m *Message) jobKey { return jobKey{m.ReplyTo, m.ID} }
 
 func (js *jobs) init(p *Peer) {
 	js.peer = p
-	js.times = newTable(p.clock, math.MaxInt)
+	js.times = newTable(p.clock, math.MaxInt, func(e entry, id ID, now moment) { e.(*job).due(id, now) })
 	js.known.by = map[jobKey]*record{}
 	js.answers.init(&js.known, p.opts.Answers, p.opts.AnswerBytes)
 	js.cancels.init(&js.known, p.opts.Answers, p.opts.AnswerBytes)

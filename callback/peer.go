@@ -194,7 +194,7 @@ func NewPeer(t Transport, o *PeerOptions) *Peer {
 		p.maxBody = n
 	}
 	p.clock = o.Clock
-	p.table = newTable(o.Clock, o.MaxPending)
+	p.table = newTable(o.Clock, o.MaxPending, func(e entry, id ID, now moment) { e.(asked).due(id, now) })
 	p.life, p.die = context.WithCancelCause(context.Background())
 	p.unfit = errors.Join(wrong...)
 	p.out.init(p)

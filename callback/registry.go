@@ -102,19 +102,14 @@ func (r *Registry[T]) init() {
 	if o.Wait && o.MaxPending > 0 {
 		r.room = semaphore.NewWeighted(int64(o.MaxPending))
 	}
-	r.table = newTable(o.Clock, o.MaxPending)
+	r.table = newTable(o.Clock, o.MaxPending, r.expire)
 }
 
-// An expectation is an entry of a registry, and its future.
-type expectation[T any] struct {
-	promise future.Promise[T]
-	in      *Registry[T]
-}
-
-// A bound is an expectation that a context may end: most have none that can.
+// An expectation is a promise in the table, and nothing else, unless a context may
+// end it: it is a bound one then.
 type bound[T any] struct {
-	expectation[T]
-	stop func() bool // takes the hook off the context; guarded by the table
+	promise future.Promise[T]
+	stop    func() bool // takes the hook off the context; guarded by the table
 }
 
 // Expect enters an expectation for ttl, or for the registry's TTL if ttl is 0.
@@ -150,9 +145,9 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 	if ends {
 		return r.expectBound(ctx, ttl)
 	}
-	e := &expectation[T]{in: r}
-	f := e.promise.Future() // before anybody can settle it
-	k, err := t.put(e, t.in(ttl))
+	p := new(future.Promise[T])
+	f := p.Future() // before anybody can settle it
+	k, err := t.put(p, t.in(ttl))
 	if err != nil {
 		r.freeRoom()
 		return ID{}, nil, err
@@ -161,7 +156,7 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 }
 
 func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
-	e := &bound[T]{expectation: expectation[T]{in: r}}
+	e := new(bound[T])
 	f := e.promise.Future()
 	id, err := r.table.add(e, r.table.in(ttl))
 	if err != nil {
@@ -268,8 +263,8 @@ func (r *Registry[T]) freeRoom() {
 func (r *Registry[T]) leave(e entry) *future.Promise[T] {
 	r.freeRoom()
 	switch e := e.(type) {
-	case *expectation[T]:
-		return &e.promise
+	case *future.Promise[T]:
+		return e
 	case *bound[T]:
 		if e.stop != nil {
 			e.stop()
@@ -280,12 +275,8 @@ func (r *Registry[T]) leave(e entry) *future.Promise[T] {
 	panic("callback: a registry holds expectations")
 }
 
-func (e *expectation[T]) due(id ID, _ moment) { e.in.expire(e, id) }
-
-func (b *bound[T]) due(id ID, _ moment) { b.in.expire(b, id) }
-
 // expire: the time of e is over.
-func (r *Registry[T]) expire(e entry, id ID) {
+func (r *Registry[T]) expire(e entry, id ID, _ moment) {
 	if !r.table.removeDue(id) {
 		return // answered or touched meanwhile
 	}

@@ -329,7 +329,7 @@ func TestAPendingExpectationIsSmall(t *testing.T) {
 	if got := unsafe.Sizeof(slot{}) + unsafe.Sizeof(deadline{}); wide && got != 48 {
 		t.Error("in the table:", got, "bytes")
 	}
-	if got := unsafe.Sizeof(expectation[int]{}); wide && got != 64 {
+	if got := unsafe.Sizeof(future.Promise[int]{}); wide && got > 64 {
 		t.Error("with its promise:", got, "bytes")
 	}
 }

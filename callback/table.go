@@ -23,7 +23,11 @@ import (
 // for each that expires), and a timing wheel (as fast at a million pending, but
 // it is late by up to its tick, and virtual time shows that).
 type table struct {
-	alarm  alarm
+	alarm alarm
+	// tell is called when the moment of an entry has come, without a lock. The
+	// entry is still in the table then, but will not become due again unless it
+	// is touched.
+	tell   func(e entry, id ID, now moment)
 	max    int64
 	closed atomic.Bool
 	shards []atomic.Pointer[shard] // nil from the live-th on
@@ -39,10 +43,8 @@ type table struct {
 	_     [64]byte
 }
 
-// An entry is what a table keeps. due is called when its moment has come, without
-// a lock; the entry is still in the table then, but will not become due again
-// unless it is touched.
-type entry interface{ due(id ID, now moment) }
+// An entry is what a table keeps: a pointer.
+type entry any
 
 // A moment is nanoseconds since the table was made.
 type moment = int64
@@ -57,8 +59,10 @@ const (
 	answered            // its answer came
 )
 
-func newTable(clk clock.Clock, limit int) *table {
-	t := &table{max: int64(limit)}
+// newTable returns a table of at most limit entries, who are told by tell. A nil
+// clk is the real one.
+func newTable(clk clock.Clock, limit int, tell func(e entry, id ID, now moment)) *table {
+	t := &table{max: int64(limit), tell: tell}
 	for 1<<t.bits < 8*runtime.GOMAXPROCS(0) && t.bits < maxBits {
 		t.bits++
 	}

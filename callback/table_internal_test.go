@@ -24,6 +24,11 @@ func (e *thing) due(id ID, now moment) {
 	}
 }
 
+// tableOf makes a table of things.
+func tableOf(clk clock.Clock, limit int) *table {
+	return newTable(clk, limit, func(e entry, id ID, now moment) { e.(*thing).due(id, now) })
+}
+
 // forMany gives t all the shards that it may have.
 func forMany(t *table) *table {
 	for t.live.Load() < uint32(len(t.shards)) {
@@ -99,7 +104,7 @@ func sound(t *testing.T, tb *table) {
 func TestTableAgainstAMap(t *testing.T) {
 	for seed := range uint64(10) {
 		rng := rand.New(rand.NewPCG(seed, 1))
-		tb := newTable(clock.NewMock(), 1<<20)
+		tb := tableOf(clock.NewMock(), 1<<20)
 		if seed%2 == 0 {
 			forMany(tb)
 		}
@@ -169,7 +174,7 @@ func TestTableAgainstAMap(t *testing.T) {
 func TestC1_NoIDIsUsedTwice(t *testing.T) {
 	seen := map[ID]bool{}
 	slots := map[[4]byte]bool{}
-	tables := []*table{newTable(clock.NewMock(), math.MaxInt), newTable(clock.NewMock(), math.MaxInt)}
+	tables := []*table{tableOf(clock.NewMock(), math.MaxInt), tableOf(clock.NewMock(), math.MaxInt)}
 	for i := range 200_000 {
 		tb := tables[i%2]
 		id, err := tb.add(new(thing), never)
@@ -193,7 +198,7 @@ func TestC1_NoIDIsUsedTwice(t *testing.T) {
 func TestC1_NinetySixBitsAreRandom(t *testing.T) {
 	const n = 8 * reseed
 	var ones [128]int
-	tb := newTable(clock.NewMock(), math.MaxInt)
+	tb := tableOf(clock.NewMock(), math.MaxInt)
 	for range n {
 		id, _ := tb.add(new(thing), never)
 		_, _ = tb.remove(id, gone)
@@ -235,7 +240,7 @@ func TestC1_GeneratorsAreSeededApart(t *testing.T) {
 
 // The answer to what was in a slot is not given to what is in it now.
 func TestC2_SlotsKnowTheirTenants(t *testing.T) {
-	tb := newTable(clock.NewMock(), math.MaxInt)
+	tb := tableOf(clock.NewMock(), math.MaxInt)
 	first, _ := tb.add(new(thing), never)
 	_, _ = tb.remove(first, gone)
 	second, _ := tb.add(new(thing), never)
@@ -290,7 +295,7 @@ func TestMemoryIsGivenBackAfterAFlood(t *testing.T) {
 		},
 	} {
 		for _, shards := range []int{1, 2} {
-			tb := newTable(clock.NewMock(), math.MaxInt)
+			tb := tableOf(clock.NewMock(), math.MaxInt)
 			if shards > 1 {
 				tb.grow()
 			}
@@ -328,7 +333,7 @@ func TestMemoryIsGivenBackAfterAFlood(t *testing.T) {
 
 // At the edge of a chunk, none is made and let go by turns.
 func TestMemoryIsNotGivenBackTooSoon(t *testing.T) {
-	tb := newTable(clock.NewMock(), math.MaxInt)
+	tb := tableOf(clock.NewMock(), math.MaxInt)
 	var ids []ID
 	e := new(thing)
 	add := func() {
@@ -355,7 +360,7 @@ func TestMemoryIsNotGivenBackTooSoon(t *testing.T) {
 }
 
 func TestC5_ATableWithHugeLimits(t *testing.T) {
-	tb := newTable(clock.NewMock(), math.MaxInt)
+	tb := tableOf(clock.NewMock(), math.MaxInt)
 	if s, d := memoryOf(tb); s+d != 0 {
 		t.Fatal("it is large before anything is in it")
 	}
@@ -378,13 +383,13 @@ func TestC5_ATableWithHugeLimits(t *testing.T) {
 		}
 		ids[7], _ = tb.add(new(thing), never)
 	}
-	if got, want := newTable(clock.NewMock(), 1), uint64(1)<<32; uint64(len(got.shards))*uint64(got.chunks)<<chunkBits != want {
+	if got, want := tableOf(clock.NewMock(), 1), uint64(1)<<32; uint64(len(got.shards))*uint64(got.chunks)<<chunkBits != want {
 		t.Fatal("not all numbers are used")
 	}
 }
 
 func TestShardsComeWithContention(t *testing.T) {
-	tb := newTable(clock.New(), math.MaxInt)
+	tb := tableOf(clock.New(), math.MaxInt)
 	if tb.live.Load() != 1 {
 		t.Fatal(tb.live.Load())
 	}
@@ -439,7 +444,7 @@ func TestShardsComeWithContention(t *testing.T) {
 		}
 	}
 	sound(t, tb)
-	late := newTable(clock.New(), 10)
+	late := tableOf(clock.New(), 10)
 	late.close()
 	late.grow()
 	if _, err := late.add(new(thing), 1); err != ErrClosed || late.live.Load() != 1 {
@@ -450,7 +455,7 @@ func TestShardsComeWithContention(t *testing.T) {
 // Everything at once, from many goroutines; for the race detector too.
 func TestX1_ManyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tb := newTable(nil, 5000)
+		tb := tableOf(nil, 5000)
 		var expired, removed, closed sync.Map
 		var wg sync.WaitGroup
 		for g := range 8 {
