@@ -3,12 +3,14 @@ package callback_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/antiphon-go/antiphon/callback"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 // Two goroutines, two channels: the least that a question and its answer cost.
@@ -92,3 +94,37 @@ func BenchmarkEnvelope(b *testing.B) {
 		})
 	}
 }
+
+// A million asks that nobody answers: what each weighs, its future and all.
+func BenchmarkMillionAsks(b *testing.B) {
+	const n = 1_000_000
+	ctx := context.Background()
+	for b.Loop() {
+		x, _ := callback.Pipe(nil)
+		p := callback.NewPeer(swallows{x}, &callback.PeerOptions{Codec: callback.Bytes{}, Timeout: time.Hour})
+		run(b, p)
+		ask := callback.Dial[[]byte, []byte](p, "f", nil)
+		body := []byte("some bytes")
+		fs := make([]*future.Future[[]byte], n)
+		for p.Pending() == 0 { // until it runs
+			ask(ctx, body)
+		}
+		before, goroutines := liveHeap(), runtime.NumGoroutine()
+		for i := range fs {
+			fs[i] = ask(ctx, body)
+		}
+		b.ReportMetric(float64(liveHeap()-before)/n, "B/pending")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
+		_ = p.Close()
+		for i := range fs {
+			if _, err := fs[i].Await(ctx); err == nil {
+				b.Fatal("an answer")
+			}
+		}
+	}
+}
+
+// swallows takes everything and sends nothing.
+type swallows struct{ callback.Transport }
+
+func (swallows) TrySend(*callback.Message) (bool, error) { return true, nil }

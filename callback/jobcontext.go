@@ -23,14 +23,14 @@ type jobContext struct {
 	values context.Context
 	told   bool  // values has what the work is told
 	err    error // context.Canceled or context.DeadlineExceeded, if there is no std
-	why    error
+	why    error // one of those below, or why the connection or the peer has ended
 	std    context.Context
 	cancel context.CancelCauseFunc // of std
 	glass  *hourglass              // its parent, if there is a deadline
 	timer  ID                      // in jobs.times
 }
 
-var errTimeUp = &antiphon.Error{
+var errTimeUp error = &antiphon.Error{
 	Code:    antiphon.CodeDeadlineExceeded,
 	Class:   antiphon.ClassUnknown,
 	Reason:  "callback.time_up",
@@ -147,8 +147,12 @@ func (j *job) cause() error {
 	return j.why
 }
 
-// unwanted reports whether nobody waits for the answer any more.
-func (j *job) unwanted() bool { return j.over() || j.cause() == error(errAskerGone) }
+// unwanted reports whether nobody waits for the answer any more, as far as that is
+// known without a look at the clock.
+func (j *job) unwanted() bool {
+	why := j.cause()
+	return why == errTimeUp || why == errAskerGone
+}
 
 // An hourglass is a context that ends when it is told that its deadline has come,
 // and only so: what context.WithDeadline makes, by another clock. It has one child.

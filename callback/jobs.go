@@ -68,7 +68,7 @@ var (
 	}
 	// errAskerGone is the cause with which the contexts of work end that nobody
 	// wants any more.
-	errAskerGone = &antiphon.Error{
+	errAskerGone error = &antiphon.Error{
 		Code:    antiphon.CodeCanceled,
 		Class:   antiphon.ClassUnknown,
 		Reason:  "callback.asker_gone",

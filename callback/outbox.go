@@ -319,18 +319,7 @@ func (b *outbox) send(o *outgoing) {
 			o.m.ReplyTo = p.replyTo() // it was asked before there was one
 		}
 	}
-	limit := p.opts.SendTimeout
-	if !deadline.IsZero() {
-		limit = min(limit, deadline.Sub(now))
-	}
-	ctx, cancel := context.WithCancelCause(p.life)
-	timer := p.clock.AfterFunc(limit, func() { cancel(errSlow) })
-	err := p.transport.Send(ctx, o.m)
-	timer.Stop()
-	if err != nil && context.Cause(ctx) == errSlow {
-		err = because(errSlow, antiphon.ClassOf(err))
-	}
-	cancel(nil)
+	err := b.deliver(o.m, now)
 	if o.ask == nil {
 		if o.sent != nil {
 			o.sent(err)
@@ -344,6 +333,29 @@ func (b *outbox) send(o *outgoing) {
 	if err != nil && p.clock.Now().Before(deadline) { // else the ask expires by itself
 		p.failed(id, o.ask, err)
 	}
+}
+
+// deliver has the transport take m, and waits for that at most until m is of no use.
+func (b *outbox) deliver(m *Message, now time.Time) error {
+	p := b.peer
+	if p.try != nil {
+		if ok, err := p.try.TrySend(m); ok {
+			return err
+		}
+	}
+	limit := p.opts.SendTimeout
+	if !m.Deadline.IsZero() {
+		limit = min(limit, m.Deadline.Sub(now))
+	}
+	ctx, cancel := context.WithCancelCause(p.life)
+	defer cancel(nil)
+	timer := p.clock.AfterFunc(limit, func() { cancel(errSlow) })
+	defer timer.Stop()
+	err := p.transport.Send(ctx, m)
+	if err != nil && context.Cause(ctx) == errSlow {
+		err = because(errSlow, antiphon.ClassOf(err))
+	}
+	return err
 }
 
 var errSlow error = &antiphon.Error{

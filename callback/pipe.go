@@ -3,6 +3,7 @@ package callback
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 )
 
@@ -172,9 +173,15 @@ type pipeInbox struct{ *pipeEnd }
 func (pipeInbox) Addr() string { return "" }
 
 func (e pipeInbox) Receive(ctx context.Context) (Delivery, error) {
-	for {
+	for yielded := false; ; yielded = true {
 		e.mu.Lock()
 		m, err := e.get()
+		if m == nil && err == nil && !yielded {
+			// To let others run is cheaper than to be woken by them.
+			e.mu.Unlock()
+			runtime.Gosched()
+			continue
+		}
 		e.idle = m == nil && err == nil
 		e.mu.Unlock()
 		if m != nil {

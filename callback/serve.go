@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"unicode/utf8"
@@ -42,7 +43,7 @@ type service struct {
 	mu       sync.Mutex
 	workers  int  // goroutines
 	busy     int  // of them, those that work
-	starting bool // one of them has yet to begin
+	starting bool // one of them has yet to begin, or looks again before it goes
 	waiting  fifo // requests
 	late     fifo // events
 }
@@ -209,6 +210,16 @@ func (s *service) run() {
 	s.starting = false
 	for {
 		j := s.next()
+		if j == nil && !s.starting {
+			// Whoever reads may be about to bring more: a goroutine that is here
+			// already, with its grown stack, is the cheapest to begin with it.
+			s.starting = true
+			s.mu.Unlock()
+			runtime.Gosched()
+			s.mu.Lock()
+			s.starting = false
+			j = s.next()
+		}
 		if j == nil {
 			s.workers--
 			s.mu.Unlock()
