@@ -84,7 +84,12 @@ func (p *Peer) dial(name string, o *DialOptions) *dialed {
 // the other ends, of p's transport. An ask is an entry in a table until its answer
 // comes: no goroutine, no timer.
 //
-// Errors of the work keep code, class and sentinels. An ask also fails with
+// Nothing is sent or received before p.Run is called. The context of an ask bounds the
+// ask; that of Await only the wait.
+//
+// Errors of the work keep code and class, and errors.Is works for sentinels that are an
+// antiphon.Error with a Reason and for those of the standard library; one of errors.New
+// arrives as its text. An ask also fails with
 // ErrExpired when its time is over; with ErrUndeliverable, ErrFull or ErrClosed,
 // of class not accepted, if the request has surely not been taken; with
 // ErrDisconnected, of class unknown, if the connection broke after it was sent;
