@@ -12,7 +12,39 @@ import (
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/future/futuretest"
 )
+
+// The law holds on wires with addresses, whether they settle deliveries or not, and
+// where several answer.
+func TestX8_Broker(t *testing.T) {
+	for name, c := range map[string]struct {
+		caps    callback.Caps
+		group   string
+		answers int
+	}{
+		"plain":   {callback.Caps{}, "", 1},
+		"settled": {callback.Caps{SettledDelivery: true, Bounces: true}, "", 1},
+		"group":   {callback.Caps{SettledDelivery: true}, "g", 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			futuretest.TestAsker(t, futuretest.Way{
+				ExactlyOnce: true,
+				Bubble:      true,
+				Open: func(t testing.TB, f futuretest.Func) futuretest.Asker {
+					b := newBus(c.caps)
+					for range c.answers {
+						p, _ := b.peer(t, nil)
+						callback.Serve(p, "f", f, &callback.ServeOptions{Group: c.group})
+					}
+					p, _ := b.peer(t, nil)
+					synctest.Wait()
+					return callback.Dial[futuretest.Query, futuretest.Answer](p, "f", nil)
+				},
+			})
+		})
+	}
+}
 
 // On a wire with addresses an ask that was made before Run has a reply address all
 // the same, and two askers do not see each other's answers.

@@ -21,8 +21,9 @@ type DialOptions struct {
 	// Idle is how long the answerer may be silent: progress and parts make it
 	// start again. 0 means as long as Timeout.
 	Idle time.Duration
-	// Attempts is how often the request is sent if nothing comes back. All have
-	// the same id, so the answerer does the work once. 0 means 1.
+	// Attempts is how often the request is sent if nothing comes back, or the wire
+	// refuses it for the moment. All have the same id, so the answerer does the
+	// work once, and the ask outlives a connection that breaks. 0 means 1.
 	Attempts int
 	// Backoff is how long to wait before it is sent again. nil means
 	// antiphon.Exponential(time.Second, 30*time.Second), in equal jitter.

@@ -15,8 +15,8 @@ import (
 // over what it returns is one request; its parts come in order. The asker holds
 // DialOptions.Window of them at most, and the work waits when the loop is slow.
 // Leaving the loop ends the work. A part that is missing ends the stream with
-// ErrGap; the errors are otherwise those of [Dial]. A name that is served with
-// Serve yields its one answer.
+// ErrGap, after those before it; the errors are otherwise those of [Dial]. A name that
+// is served with Serve yields its one answer, unless that is empty.
 //
 // DialOptions.Timeout is for the whole stream, Idle from part to part. A stream is
 // not asked again: Attempts counts as 1.
