@@ -122,13 +122,17 @@ func checkCutEndsSend(t *trial) {
 	defer func() { t.stop(); t.watch("Receive did not return when its context ended", told) }()
 	l.stall()
 	l.fill(callback.Request, 0)
-	returned := make(chan struct{})
+	begun, returned := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(returned)
-		_ = l.A.Send(t.ctx, l.heavy(callback.Request, -1))
+		m := l.heavy(callback.Request, -1)
+		close(begun)
+		_ = l.A.Send(t.ctx, m)
 	}()
-	t.pause(t.while() / 10)
+	<-begun
+	t.pause(t.while() / 2)
 	l.Cut()
+	t.pause(t.while() / 10) // it is noticed before there is room
 	l.flow()
 	if l.Heal != nil {
 		l.Heal()

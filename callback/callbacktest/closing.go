@@ -80,7 +80,7 @@ func checkCloseEndsCalls(t *trial) {
 			kind := []callback.Kind{callback.Request, callback.Event}[i%2]
 			call(func() error { return l.A.Send(t.ctx, l.heavy(kind, i)) })
 		}
-		t.pause(t.while() / 10)
+		t.pause(t.while() / 2)
 		t.close("Close, while Send and Receive were under way,", l.A)
 		done := make(chan struct{})
 		go func() { calls.Wait(); close(done) }()

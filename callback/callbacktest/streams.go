@@ -57,7 +57,7 @@ func checkStreamWaits(t *trial) {
 	left := make(chan error, 10)
 	a, _ := t.pair(nil, nil, func(b *callback.Peer) { callback.ServeStream(b, work, counting(&sent, left), nil) })
 	const window = 8
-	count := callback.DialStream[int, int](a, work, &callback.DialOptions{Window: window, Timeout: 4 * t.wire.Patience})
+	count := callback.DialStream[int, int](a, work, &callback.DialOptions{Window: window, Timeout: 20 * t.wire.Patience})
 	taken := 0
 	for _, err := range count(t.ctx, 1000) {
 		if err != nil {
