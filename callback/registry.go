@@ -3,6 +3,7 @@ package callback
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -60,7 +61,7 @@ const (
 // Zero value: an empty registry with the defaults. A Registry must not be copied.
 type Registry[T any] struct {
 	once  sync.Once
-	table *table
+	table atomic.Pointer[table] // nil of a zero value that was never used
 	opts  RegistryOptions
 	room  *semaphore.Weighted // nil unless Expect waits
 	exit  exit
@@ -81,8 +82,11 @@ func NewRegistry[T any](o *RegistryOptions) *Registry[T] {
 
 // ready returns the table of r, which may be a zero value.
 func (r *Registry[T]) ready() *table {
+	if t := r.table.Load(); t != nil {
+		return t
+	}
 	r.once.Do(r.init)
-	return r.table
+	return r.table.Load()
 }
 
 func (r *Registry[T]) init() {
@@ -102,7 +106,7 @@ func (r *Registry[T]) init() {
 	if o.Wait && o.MaxPending > 0 {
 		r.room = semaphore.NewWeighted(int64(o.MaxPending))
 	}
-	r.table = newTable(o.Clock, o.MaxPending, r.expire)
+	r.table.Store(newTable(o.Clock, o.MaxPending, r.expire))
 }
 
 // An expectation is a promise in the table, and nothing else, unless a context may
@@ -143,7 +147,7 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 		return ID{}, nil, gaveUp(ctx, antiphon.ClassNotAccepted)
 	}
 	if ends {
-		return r.expectBound(ctx, ttl)
+		return r.expectBound(ctx, t, ttl)
 	}
 	p := new(future.Promise[T])
 	f := p.Future() // before anybody can settle it
@@ -155,10 +159,10 @@ func (r *Registry[T]) Expect(ctx context.Context, ttl time.Duration) (ID, *futur
 	return k.id(), f, nil
 }
 
-func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *future.Future[T], error) {
+func (r *Registry[T]) expectBound(ctx context.Context, t *table, ttl time.Duration) (ID, *future.Future[T], error) {
 	e := new(bound[T])
 	f := e.promise.Future()
-	id, err := r.table.add(e, r.table.in(ttl))
+	id, err := t.add(e, t.in(ttl))
 	if err != nil {
 		r.freeRoom()
 		return ID{}, nil, err
@@ -166,7 +170,7 @@ func (r *Registry[T]) expectBound(ctx context.Context, ttl time.Duration) (ID, *
 	stop := context.AfterFunc(ctx, func() {
 		r.exit.through(func() { r.giveUp(ctx, id) })
 	})
-	if !r.table.hold(id, func() { e.stop = stop }) {
+	if !t.hold(id, func() { e.stop = stop }) {
 		stop()
 	}
 	return id, f, nil
@@ -177,11 +181,11 @@ var errNegativeTTL = misuse("negative_ttl", "the time to live of an expectation 
 // Resolve answers the expectation of id with v. It returns nil for the one answer
 // that is taken; any other is an orphan: the error is [ErrOrphan] and says why.
 func (r *Registry[T]) Resolve(id ID, v T) error {
-	p, err := r.end(id, answered)
+	e, err := r.ready().pull(id.key(), answered)
 	if err != nil {
-		return err
+		return r.orphaned(id, err)
 	}
-	p.Resolve(v)
+	r.leave(e).Resolve(v)
 	return nil
 }
 
@@ -189,11 +193,11 @@ func (r *Registry[T]) Resolve(id ID, v T) error {
 // asker that gives up rejects its own expectation. A nil err is replaced by an
 // error that says so.
 func (r *Registry[T]) Reject(id ID, err error) error {
-	p, orphaned := r.end(id, answered)
-	if orphaned != nil {
-		return orphaned
+	e, missing := r.ready().pull(id.key(), answered)
+	if missing != nil {
+		return r.orphaned(id, missing)
 	}
-	p.Reject(err)
+	r.leave(e).Reject(err)
 	return nil
 }
 
@@ -224,16 +228,12 @@ func (r *Registry[T]) Close(err error) {
 	})
 }
 
-// end takes the expectation of id out, or observes the orphan.
-func (r *Registry[T]) end(id ID, h how) (*future.Promise[T], error) {
-	e, err := r.ready().pull(id.key(), h)
-	if err != nil {
-		if r.opts.Observer != nil {
-			r.opts.Observer.Emit(antiphon.Event{Name: orphanEvent(err), Kind: r.opts.Name, ID: id.String(), Err: err})
-		}
-		return nil, err
+// orphaned observes that an answer to id was an orphan, and returns why.
+func (r *Registry[T]) orphaned(id ID, why error) error {
+	if r.opts.Observer != nil {
+		r.opts.Observer.Emit(antiphon.Event{Name: orphanEvent(why), Kind: r.opts.Name, ID: id.String(), Err: why})
 	}
-	return r.leave(e), nil
+	return why
 }
 
 func orphanEvent(err error) string {
@@ -247,7 +247,7 @@ func orphanEvent(err error) string {
 }
 
 func (r *Registry[T]) giveUp(ctx context.Context, id ID) {
-	if e, err := r.table.remove(id, gone); err == nil {
+	if e, err := r.ready().remove(id, gone); err == nil {
 		r.leave(e).Reject(gaveUp(ctx, antiphon.ClassUnknown))
 	}
 }
@@ -277,7 +277,7 @@ func (r *Registry[T]) leave(e entry) *future.Promise[T] {
 
 // expire: the time of e is over.
 func (r *Registry[T]) expire(e entry, id ID, _ moment) {
-	if !r.table.removeDue(id) {
+	if !r.ready().removeDue(id) {
 		return // answered or touched meanwhile
 	}
 	r.leave(e).Reject(ErrExpired)

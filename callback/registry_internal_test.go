@@ -78,7 +78,7 @@ func TestX7_NothingOfTheUsersRunsUnderALock(t *testing.T) {
 			MaxPending: 600,
 			Observer:   func(e antiphon.Event) { look(e.Name) },
 		})
-		tb = forMany(r.table)
+		tb = forMany(r.ready())
 		clk.whenAsked(func() { look("of the clock") })
 		var ids []ID
 		var cancels []func()
@@ -153,7 +153,7 @@ func TestX7_WhoEndsTheGoroutineHarmsNobody(t *testing.T) {
 							harm()
 						}
 					}})
-					forMany(r.table)
+					forMany(r.ready())
 					ctx, cancel := context.WithCancel(context.Background())
 					defer cancel()
 					const n = 2000
@@ -191,7 +191,7 @@ func TestX7_WhoEndsTheGoroutineHarmsNobody(t *testing.T) {
 					if r.Len() != 0 {
 						t.Fatal(r.Len(), "left")
 					}
-					free(t, r.table, "after all")
+					free(t, r.ready(), "after all")
 					r.Close(nil)
 				})
 			})
