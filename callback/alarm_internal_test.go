@@ -140,6 +140,15 @@ func TestC3_AClockThatIsSetBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Close(nil)
+		tb := tableOf(mock, 10)
+		mock.Set(mock.Now().Add(-time.Minute))
+		e := &thing{func(ID, moment) { t.Error("it is not due for 292 years") }}
+		if _, err := tb.add(e, never-1); err != nil { // further away than a timer can be
+			t.Fatal(err)
+		}
+		mock.Add(24 * time.Hour)
+		synctest.Wait()
+		tb.close()
 	})
 }
 

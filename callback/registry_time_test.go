@@ -11,6 +11,29 @@ import (
 	"github.com/antiphon-go/antiphon/future"
 )
 
+func TestX2_ADayInABubble(t *testing.T) {
+	bubble(t, func(t *testing.T) { // which fails if anything is left, and if time does not pass
+		began := time.Now()
+		var r callback.Registry[int]
+		for range 24 {
+			id, f := expect(t, &r, t.Context(), 2*time.Hour)
+			_, g := expect(t, &r, none, time.Hour)
+			if _, err := g.Await(t.Context()); err != callback.ErrExpired {
+				t.Fatal(err)
+			}
+			if err := r.Resolve(id, 1); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Await(none); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d := time.Since(began); d != 24*time.Hour {
+			t.Fatal(d)
+		}
+	})
+}
+
 func TestC3_ExpiresAtItsTimeAndNotBefore(t *testing.T) {
 	worlds(t, func(t *testing.T, w world) {
 		r := callback.NewRegistry[int](&callback.RegistryOptions{Clock: w.clk})
