@@ -2,9 +2,11 @@ package callback_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/callback"
@@ -38,6 +40,36 @@ func TestC11_AnswerThatCannotBeSentWasAccepted(t *testing.T) {
 			t.Error("the stream did not fail")
 		}
 	})
+}
+
+// C11: who refuses a request that was sent before may not be the one who took it then.
+func TestC11_RefusalOfARequestThatWasSentBefore(t *testing.T) {
+	for _, refusal := range []error{callback.ErrFull, callback.ErrClosed} {
+		for attempts, want := range map[int]antiphon.Class{1: antiphon.ClassNotAccepted, 2: antiphon.ClassUnknown} {
+			synctest.Test(t, func(t *testing.T) {
+				x, y := callback.Pipe(nil)
+				defer func() { _ = y.Close() }()
+				a := callback.NewPeer(x, nil)
+				run(t, a)
+				in, err := y.Listen(t.Context(), "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				ask := callback.Dial[int, int](a, "work", &callback.DialOptions{Attempts: attempts, Backoff: antiphon.Constant(time.Second)})
+				f := ask(t.Context(), 1)
+				var m callback.Delivery
+				for range attempts {
+					if m, err = in.Receive(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_ = y.Send(t.Context(), &callback.Message{Kind: callback.Reply, ID: m.ID, To: m.ReplyTo, Err: antiphon.FromError(refusal)})
+				if _, err := f.Await(t.Context()); !errors.Is(err, refusal) || antiphon.ClassOf(err) != want {
+					t.Errorf("sent %d times, refused with %v: %s, want %s", attempts, err, antiphon.ClassOf(err), want)
+				}
+			})
+		}
+	}
 }
 
 // decodesOnly encodes nothing but what Bytes does.

@@ -66,7 +66,7 @@ func (a *ask[R]) receive(m *Message) {
 	case Reply:
 		switch {
 		case m.Err != nil:
-			a.promise.Reject(m.Err)
+			a.promise.Reject(a.refused(m.Err))
 		case len(m.Body) <= inlineBody:
 			a.decode(m.Body)
 		default:
@@ -77,6 +77,20 @@ func (a *ask[R]) receive(m *Message) {
 	case Part:
 		p.abort(a, m.ID, errIsStream)
 	}
+}
+
+// refused is the error that an answer brought, as far as it is known what it answers:
+// who did not take the request may not be the one who was asked before.
+func (c *askCore) refused(err *antiphon.Error) error {
+	if c.more == nil || c.more.sent < 2 || err.Class != notAccepted {
+		return err
+	}
+	for _, refusal := range []error{ErrFull, ErrClosed, errUnserved} {
+		if errors.Is(err, refusal) {
+			return classed(err, unknown)
+		}
+	}
+	return err // it is what the work says of itself
 }
 
 // inlineBody is how many bytes of body are decoded on the reader's goroutine.
