@@ -71,7 +71,7 @@ type FaultOptions struct {
 // Closing: Close ends the transport in it, drops what is on its way, and leaves
 // nothing behind.
 //
-// Delivery and order: 1024 messages of each sort (answers, requests, events) are
+// Delivery and order: about 1024 messages of each sort (answers, requests, events) are
 // held up at most, each way; then Send waits, or nothing more is received.
 //
 // Zero value: none; use Faulty.

@@ -2,6 +2,7 @@ package callbacktest_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/callback/callbacktest"
@@ -19,6 +20,12 @@ func faultyPipe(o *callbacktest.FaultOptions) func(testing.TB) *callbacktest.End
 			Heal: func() { a.Heal(); b.Heal() },
 		}
 	}
+}
+
+// One that only takes its time keeps every promise as well.
+func TestFaultyThatDelays(t *testing.T) {
+	o := &callbacktest.FaultOptions{Seed: 1, Delay: time.Millisecond}
+	callbacktest.TestTransport(t, callbacktest.Wire{Open: faultyPipe(o), Bubble: true})
 }
 
 // Without faults a faulty transport is a transport like any other, and one that

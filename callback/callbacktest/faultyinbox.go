@@ -16,6 +16,7 @@ type faultyInbox struct {
 	air       air
 	told      int // of how many breaks the reader knows
 	closed    bool
+	end       error  // how the inbox in it ended, to be told when nothing is held up
 	interrupt func() // ends the wait of the reader; nil if it does not wait
 }
 
@@ -91,6 +92,11 @@ func (in *faultyInbox) Receive(ctx context.Context) (callback.Delivery, error) {
 			case <-ctx.Done():
 				return callback.Delivery{}, gaveUp(ctx)
 			}
+		case in.end != nil && (!some || closed):
+			err := in.end
+			in.end = nil
+			f.mu.Unlock()
+			return callback.Delivery{}, err
 		case some && due <= 0:
 			d := in.air.pop()
 			f.mu.Unlock()
@@ -102,7 +108,7 @@ func (in *faultyInbox) Receive(ctx context.Context) (callback.Delivery, error) {
 		waiting, cancel := context.WithCancelCause(ctx)
 		interrupt := func() { cancel(errInterrupted) }
 		in.interrupt = interrupt
-		breaks, full := f.breaks, len(in.air.flights) >= aloft
+		breaks, full := f.breaks, len(in.air.flights) >= aloft || in.end != nil
 		f.mu.Unlock()
 		d, err := in.wait(waiting, interrupt, due, some, full)
 		interrupted := waiting.Err() != nil && ctx.Err() == nil && (errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled))
@@ -113,6 +119,8 @@ func (in *faultyInbox) Receive(ctx context.Context) (callback.Delivery, error) {
 		f.mu.Unlock()
 		switch {
 		case interrupted:
+		case errors.Is(err, callback.ErrDisconnected) || errors.Is(err, callback.ErrClosed):
+			in.end = err // which does not overtake what came before it
 		case err != nil:
 			return callback.Delivery{}, err
 		case cut:

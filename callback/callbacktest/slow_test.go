@@ -1,0 +1,6 @@
+//go:build race
+
+package callbacktest_test
+
+// slow: the race detector watches.
+const slow = true
