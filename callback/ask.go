@@ -353,12 +353,16 @@ func (p *Peer) progress(a asked, m *Message) {
 func (p *Peer) follow(a asked, m *Message) {
 	c := a.core()
 	if m.ReplyTo != "" {
-		p.table.hold(m.ID, func() {
+		there := p.table.hold(m.ID, func() {
 			if c.more == nil {
 				c.more = &askMore{end: 0, idle: never, next: never} // its moment stays
 			}
 			c.more.ctl = m.ReplyTo
 		})
+		if !there { // given up since it was looked for
+			p.cancelAgain(m, ErrLate)
+			return
+		}
 	}
 	if idle := c.dial.opts.Idle; idle > 0 {
 		at := p.table.in(idle)

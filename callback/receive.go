@@ -100,6 +100,7 @@ func (p *Peer) answered(m *Message) {
 	}
 	if err != nil {
 		p.observe(antiphon.Event{Name: orphanEvent(err), Kind: m.Kind.String(), ID: m.ID.String(), Err: err})
+		p.cancelAgain(m, err)
 		return
 	}
 	a, large := e.(asked), len(m.Body) > p.maxBody
@@ -118,6 +119,15 @@ func (p *Peer) answered(m *Message) {
 		return
 	}
 	a.receive(m)
+}
+
+// cancelAgain ends work for an ask that was given up before it was known who does it:
+// the cancel went to the name then, and of a group perhaps to another. What comes of
+// such work says where it is done.
+func (p *Peer) cancelAgain(m *Message, why error) {
+	if why == ErrLate && m.Kind != Reply && m.ReplyTo != "" {
+		_ = p.out.post(outgoing{m: &Message{Kind: Cancel, ID: m.ID, To: m.ReplyTo, ReplyTo: p.replyTo()}})
+	}
 }
 
 // disconnected fails the asks that went over the connection that broke, but for
