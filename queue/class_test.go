@@ -163,7 +163,7 @@ func TestClassOfSubmitThatBroke(t *testing.T) {
 			t.Error(err)
 		}
 		away = false
-		op, _, err := q.Operations().Submit(t.Context(), []byte("1"), nil)
+		op, _, err := q.Operations(nil).Submit(t.Context(), []byte("1"), antiphon.Info{})
 		if op.ID == "" || antiphon.ClassOf(err) != antiphon.ClassUnknown || !errors.Is(err, queue.ErrClosed) {
 			t.Error(op, err)
 		}

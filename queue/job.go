@@ -195,7 +195,7 @@ func (c *core) updates(ctx context.Context, id string) iter.Seq2[antiphon.Operat
 				yield(antiphon.Operation{}, err)
 				return
 			}
-			if op := found[0].Operation; op.Version > last {
+			if op := operationOf(found[0]); op.Version > last {
 				last = op.Version
 				if !yield(op, nil) || op.State.Terminal() {
 					return

@@ -315,15 +315,15 @@ func TestPeriodic(t *testing.T) {
 func TestOperations(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := open[int, int](t, nil)
-		ops := q.Operations()
-		op, known, err := ops.Submit(t.Context(), []byte("5"), &queue.SubmitOptions{Key: "k"})
+		ops := q.Operations(nil)
+		op, known, err := ops.Submit(t.Context(), []byte("5"), antiphon.Info{Key: "k", Header: map[string]string{"a": "b"}})
 		if err != nil || known || op.State != antiphon.StateQueued || op.ID == "" {
 			t.Fatal(op, known, err)
 		}
-		if again, known, err := ops.Submit(t.Context(), []byte("5"), &queue.SubmitOptions{Key: "k"}); err != nil || !known || again.ID != op.ID {
+		if again, known, err := ops.Submit(t.Context(), []byte("5"), antiphon.Info{Key: "k", Header: map[string]string{"a": "b"}}); err != nil || !known || again.ID != op.ID {
 			t.Error(again, known, err)
 		}
-		if _, _, err := ops.Submit(t.Context(), []byte("five"), nil); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
+		if _, _, err := ops.Submit(t.Context(), []byte("five"), antiphon.Info{}); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
 			t.Error(err)
 		}
 		if err := ops.Delete(t.Context(), op.ID); antiphon.CodeOf(err) != antiphon.CodeFailedPrecondition {
@@ -340,13 +340,13 @@ func TestOperations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if string(op.Result) != "25" {
+		if string(op.Result) != "25" || op.Metadata["a"] != "b" {
 			t.Errorf("%+v", op)
 		}
 		if all, err := ops.List(t.Context(), antiphon.StateSucceeded, "", 10); err != nil || len(all) != 1 || all[0].ID != op.ID {
 			t.Error(all, err)
 		}
-		late, _, _ := ops.Submit(t.Context(), []byte("6"), &queue.SubmitOptions{Delay: time.Hour})
+		late, _, _ := q.Operations(&queue.SubmitOptions{Delay: time.Hour}).Submit(t.Context(), []byte("6"), antiphon.Info{})
 		if late, err = ops.Cancel(t.Context(), late.ID); err != nil || late.State != antiphon.StateCanceled {
 			t.Error(late, err)
 		}
@@ -355,6 +355,12 @@ func TestOperations(t *testing.T) {
 		}
 		if _, err := ops.Get(t.Context(), op.ID); !errors.Is(err, queue.ErrUnknownJob) {
 			t.Error(err)
+		}
+		soon, cancel := context.WithTimeout(t.Context(), time.Second) // and the job expires with it
+		op, _, err = ops.Submit(soon, []byte("7"), antiphon.Info{})
+		cancel()
+		if err != nil || op.Expires.Sub(op.Created) != time.Second {
+			t.Error(op, err)
 		}
 		if err := stop(); err != nil {
 			t.Error(err)

@@ -196,7 +196,7 @@ func TestBackendThatCanDoNothingMore(t *testing.T) {
 		if _, err := q.Asker(&queue.SubmitOptions{Delay: time.Minute})(ctx, 3).Await(t.Context()); !errors.Is(err, context.DeadlineExceeded) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
 			t.Error(err, antiphon.ClassOf(err))
 		}
-		ops := q.Operations()
+		ops := q.Operations(nil)
 		for name, do := range map[string]func() error{
 			"Attach":  func() error { _, err := q.Attach(j.ID()).Await(t.Context()); return err },
 			"Cancel":  func() error { return j.Cancel(t.Context()) },
@@ -213,7 +213,7 @@ func TestBackendThatCanDoNothingMore(t *testing.T) {
 				}
 				return err
 			},
-			"Operations.Submit": func() error { _, _, err := ops.Submit(t.Context(), []byte("1"), nil); return err },
+			"Operations.Submit": func() error { _, _, err := ops.Submit(t.Context(), []byte("1"), antiphon.Info{}); return err },
 			"Operations.Get":    func() error { _, err := ops.Get(t.Context(), j.ID()); return err },
 			"Operations.Wait":   func() error { _, err := ops.Wait(t.Context(), j.ID(), 0); return err },
 			"Operations.Cancel": func() error { _, err := ops.Cancel(t.Context(), j.ID()); return err },

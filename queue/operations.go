@@ -3,23 +3,27 @@ package queue
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
 
 // Operations is the untyped view of a queue: requests and answers are encoded bytes,
-// jobs are [antiphon.Operation] records. It is what a status resource is made of.
+// jobs are [antiphon.Operation] records. It is what a status resource is made of;
+// package poller serves one.
 //
 // Concurrency: all methods may be called by any number of goroutines.
 type Operations struct {
 	core   *core
 	submit func(ctx context.Context, payload []byte, o *SubmitOptions) (string, bool, error)
+	opts   SubmitOptions
 }
 
-// Operations returns the untyped view of q.
-func (q *Queue[Q, R]) Operations() *Operations {
-	return &Operations{q.core, func(ctx context.Context, payload []byte, o *SubmitOptions) (string, bool, error) {
+// Operations returns the untyped view of q. What is submitted there has options o, but
+// for what it says itself.
+func (q *Queue[Q, R]) Operations(o *SubmitOptions) *Operations {
+	v := &Operations{core: q.core, submit: func(ctx context.Context, payload []byte, o *SubmitOptions) (string, bool, error) {
 		v, err := unmarshal[Q](q.core, payload) // what cannot be decoded is not accepted
 		if err != nil {
 			return "", false, err
@@ -31,16 +35,33 @@ func (q *Queue[Q, R]) Operations() *Operations {
 		q.core.follow.remove(&j.following)
 		return j.id, j.duplicate, nil
 	}}
+	if o != nil {
+		v.opts = *o
+	}
+	return v
 }
 
 // Submit accepts a request, as Queue.Submit does, and returns its operation, and
-// whether it was there already. An error with an operation that has an ID is of class
-// unknown: the request is accepted, and its record could not be read.
-func (o *Operations) Submit(ctx context.Context, payload []byte, so *SubmitOptions) (op antiphon.Operation, known bool, err error) {
+// whether it was there already. Of info, the Key and the Header count; the job expires
+// with ctx's deadline. An error with an operation that has an ID is of class unknown:
+// the request is accepted, and its record could not be read.
+func (o *Operations) Submit(ctx context.Context, payload []byte, info antiphon.Info) (op antiphon.Operation, known bool, err error) {
 	if o.core.results == nil {
 		return op, false, o.core.unsupported("Operations")
 	}
-	id, known, err := o.submit(ctx, payload, so)
+	so := o.opts
+	if info.Key != "" {
+		so.Key = info.Key
+	}
+	if len(info.Header) > 0 {
+		so.Header = maps.Clone(so.Header)
+		if so.Header == nil {
+			so.Header = make(map[string]string, len(info.Header))
+		}
+		maps.Copy(so.Header, info.Header)
+	}
+	so.expireWith(background(ctx), o.core)
+	id, known, err := o.submit(ctx, payload, &so)
 	if err != nil {
 		return op, false, err
 	}
@@ -66,7 +87,7 @@ func (o *Operations) Get(ctx context.Context, id string) (antiphon.Operation, er
 	case len(found) == 0:
 		return antiphon.Operation{}, ErrUnknownJob
 	}
-	return found[0].Operation, nil
+	return operationOf(found[0]), nil
 }
 
 // Wait is Get that waits until Version is greater than after, or the operation has
@@ -90,7 +111,7 @@ func (o *Operations) Cancel(ctx context.Context, id string) (antiphon.Operation,
 		return antiphon.Operation{}, o.core.unsupported("Cancel")
 	}
 	r, err := o.core.cancelJob(background(ctx), id)
-	return r.Operation, err
+	return operationOf(r), err
 }
 
 // Delete forgets an operation that has ended. It fails with ErrUnknownJob, or with code
@@ -127,7 +148,13 @@ func (o *Operations) List(ctx context.Context, state antiphon.State, after strin
 	}
 	ops := make([]antiphon.Operation, len(found))
 	for i := range found {
-		ops[i] = found[i].Operation
+		ops[i] = operationOf(found[i])
 	}
 	return ops, nil
+}
+
+// operationOf is what is shown of a record: the headers are what the asker attached.
+func operationOf(r driver.Record) antiphon.Operation {
+	r.Metadata = r.Header
+	return r.Operation
 }

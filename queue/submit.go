@@ -267,12 +267,7 @@ func (q *Queue[Q, R]) Asker(o *SubmitOptions) future.Asker[Q, R] {
 		if o != nil {
 			opts = *o
 		}
-		if at, ok := a.ctx.Deadline(); ok {
-			left := max(at.Sub(q.core.clock.Now()), 1)
-			if opts.TTL == 0 || left < opts.TTL {
-				opts.TTL = left
-			}
-		}
+		opts.expireWith(a.ctx, q.core)
 		f := a.promise.Future()
 		if a.ctx.Err() != nil { // said at once, or giveUp would say less
 			a.promise.Reject(gaveUp(a.ctx, antiphon.ClassNotAccepted))
@@ -285,5 +280,14 @@ func (q *Queue[Q, R]) Asker(o *SubmitOptions) future.Asker[Q, R] {
 			go func() { a.submitted(q.submit(a.ctx, v, &opts, &a.following)) }()
 		}
 		return f
+	}
+}
+
+// expireWith makes the job expire no later than ctx.
+func (o *SubmitOptions) expireWith(ctx context.Context, c *core) {
+	if at, ok := ctx.Deadline(); ok {
+		if left := max(at.Sub(c.clock.Now()), 1); o.TTL == 0 || left < o.TTL {
+			o.TTL = left
+		}
 	}
 }
