@@ -1,0 +1,110 @@
+package pollertest
+
+import (
+	"slices"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// list lists operations.
+func (d *desk) list(state antiphon.State, after string, limit int) []antiphon.Operation {
+	d.Helper()
+	ctx, cancel := d.patience()
+	defer cancel()
+	ops, err := d.ops.List(ctx, state, after, limit)
+	if err != nil {
+		d.Fatalf("List: %v", err)
+	}
+	if len(ops) > limit {
+		d.Errorf("List of at most %d returned %d", limit, len(ops))
+	}
+	return ops
+}
+
+// pages lists all operations in a state, and returns their ids.
+func (d *desk) pages(state antiphon.State, limit, most int) []string {
+	d.Helper()
+	var ids []string
+	for after := ""; len(ids) <= most; {
+		ops := d.list(state, after, limit)
+		if len(ops) == 0 {
+			break
+		}
+		for _, op := range ops {
+			ids = append(ids, op.ID)
+		}
+		after = ids[len(ids)-1]
+	}
+	return ids
+}
+
+func checkList(t *trial) {
+	d := t.open(echo)
+	const n = 23
+	ids := make([]string, n)
+	for i := range n {
+		ids[i] = d.submit(Query{N: i}).ID
+	}
+	for _, id := range ids {
+		d.ended(id, antiphon.StateSucceeded)
+	}
+	slices.Reverse(ids)
+	for _, limit := range []int{1, 7, n, 100} {
+		if got := d.pages("", limit, n); !slices.Equal(got, ids) {
+			t.Errorf("by pages of %d, the operations are\n%q, want\n%q", limit, got, ids)
+		}
+	}
+	op, got := d.get(ids[0]), d.list("", "", 1)
+	if len(got) == 0 || got[0].ID != op.ID || got[0].Version != op.Version || string(got[0].Result) != string(op.Result) {
+		t.Errorf("List has %+v, and Get %+v", got, op)
+	}
+}
+
+func checkListState(t *trial) {
+	g := t.gated()
+	d := t.open(g.echo)
+	var ids []string
+	for i := range 3 {
+		ids = append(ids, d.running(g, Query{N: i}).ID)
+	}
+	slices.Reverse(ids)
+	states := []antiphon.State{antiphon.StateQueued, antiphon.StateRunning, antiphon.StateSucceeded, antiphon.StateFailed, "no state"}
+	check := func(in antiphon.State) {
+		t.Helper()
+		for _, state := range states {
+			want := ids
+			if state != in {
+				want = nil
+			}
+			if got := d.pages(state, 2, len(ids)); !slices.Equal(got, want) {
+				t.Errorf("all are %s, and of those that are %s there are %q, want %q", in, state, got, want)
+			}
+		}
+	}
+	check(antiphon.StateRunning)
+	g.release()
+	for _, id := range ids {
+		d.ended(id, antiphon.StateSucceeded)
+	}
+	check(antiphon.StateSucceeded)
+}
+
+func checkListUnknown(t *trial) {
+	d := t.open(echo)
+	for i := range 3 {
+		d.ended(d.submit(Query{N: i}).ID, antiphon.StateSucceeded)
+	}
+	ops, err := d.ops.List(d.ctx, "", "unknown", 10)
+	if err != nil {
+		t.refused("List after an id that is not known", err, antiphon.CodeNotFound)
+	}
+	if len(ops) > 0 {
+		t.Errorf("List after an id that is not known returned %+v", ops)
+	}
+}
+
+func checkNoList(t *trial) {
+	d := t.open(echo)
+	_, err := d.ops.List(d.ctx, "", "", 10)
+	t.unsupported("List", err)
+}
