@@ -2,6 +2,7 @@ package pollertest
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -65,7 +66,7 @@ func (s *Script) answer(w http.ResponseWriter, r *http.Request, sort string, ste
 		}
 	}
 	if step.Cut && step.Body == "" {
-		panic(http.ErrAbortHandler)
+		cut(w)
 	}
 	maps.Copy(w.Header(), header)
 	if step.Cut {
@@ -82,6 +83,16 @@ func (s *Script) answer(w http.ResponseWriter, r *http.Request, sort string, ste
 	if step.Cut {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// cut breaks the connection within the status line: where there is nothing at all, an
+// http.Transport repeats some requests by itself.
+func cut(w http.ResponseWriter) {
+	if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_, _ = io.WriteString(c, "HTTP/1.1 ")
+		_ = c.Close()
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // proper is what a server of this style answers.
