@@ -1,0 +1,72 @@
+package poller
+
+import (
+	"context"
+
+	"github.com/antiphon-go/antiphon/future"
+)
+
+// Submit is [Wait] in the future tense: s asks, and the future settles with what Wait
+// would return. It does so at once when ctx ends or s is closed, and no later than
+// Options.PerPoll after Options.Elapsed, even if c does not come back; the context of
+// that poll has ended then, and what it brings is dropped. Another panic or
+// runtime.Goexit in c, or in a function of o, is an error that will not pass.
+//
+// If ctx has ended, s is closed or has no room (see [ErrFull]), the future has failed
+// when Submit returns. A nil s is a scheduler of its own, without limits, and with
+// Options.Clock.
+func Submit[T any](ctx context.Context, s *Scheduler, c Check[T], o *Options) *future.Future[T] {
+	switch {
+	case c == nil:
+		return future.Failed[T](errNilCheck)
+	case ctx == nil:
+		ctx = context.Background()
+	}
+	if o == nil {
+		o = noOptions
+	}
+	if s == nil {
+		s = &Scheduler{Limit: -1, MaxPending: -1, Clock: o.Clock}
+	}
+	s.init()
+	p := &poller[T]{scheduler: s, question: question[T]{check: c}}
+	p.asker, p.ctx, p.opts = p, ctx, o
+	f := p.promise.Future()
+	if ctx.Err() != nil {
+		p.reject(p.gaveUp(ctx, nil))
+	} else if err := s.add(&p.entry, o); err != nil {
+		p.reject(err)
+	}
+	return f
+}
+
+var noOptions = &Options{}
+
+// A poller is an entry with its types.
+type poller[T any] struct {
+	entry
+	scheduler *Scheduler
+	question  question[T]
+	promise   future.Promise[T]
+}
+
+func (p *poller[T]) ask(f *flight) {
+	st, s := p.question.look(f.ctx, &f.track, p.scheduler.Clock, p.scheduler.now)
+	f.step, f.back = s, true
+	if s.over {
+		f.settle = func() { p.settle(f, st.Value, s.err) }
+	}
+}
+
+func (p *poller[T]) settle(f *flight, v T, err error) {
+	f.track.ended(f.ctx, err)
+	if err != nil {
+		p.promise.Reject(err)
+	} else {
+		p.promise.Resolve(v)
+	}
+}
+
+func (p *poller[T]) reject(err error) { p.promise.Reject(err) }
+
+func (p *poller[T]) forget() { p.question, p.ctx = question[T]{}, nil }
