@@ -23,6 +23,10 @@ type MemoryOptions struct {
 	// MaxDead is how many dead letters a queue keeps; the oldest are forgotten
 	// first. 0 means 65536.
 	MaxDead int
+	// MaxOpen is how many jobs that have not ended a queue holds, those that are being
+	// done among them: beyond it Put fails with ErrFull, whatever the Overflow. 0 means
+	// no limit.
+	MaxOpen int
 	// Clock measures all times. nil means the real one.
 	Clock clock.Clock
 }

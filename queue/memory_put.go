@@ -47,6 +47,9 @@ func (s *store) put(r *driver.PutRequest) (placed []driver.Placed, room chan str
 	if err != nil {
 		return nil, nil, err
 	}
+	if n := s.opts.MaxOpen; n > 0 && fresh > 0 && s.waiting()+s.counts.Running+fresh > n {
+		return nil, nil, driver.ErrFull
+	}
 	if excess := s.waiting() + fresh - r.Capacity; r.Capacity > 0 && fresh > 0 && excess > 0 {
 		switch {
 		case fresh > r.Capacity, r.Overflow == driver.Reject:
