@@ -1,0 +1,109 @@
+package poller
+
+import (
+	"net/http"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// ownerName is the name in an operation's metadata under which its owner is kept. No
+// request can set it: names of headers have no space.
+const ownerName = "antiphon owner"
+
+// maxOwner and maxKey are how long both may be, so that together they are a key for any
+// store.
+const (
+	maxOwner = 256
+	maxKey   = 255
+)
+
+// admit finds out who sends the request. It reports false if that is answered.
+func (x *exchange) admit() bool {
+	if x.s.opts.Owner == nil {
+		return true
+	}
+	owner, err := x.s.opts.Owner(x.r)
+	switch {
+	case err == nil && len(owner) <= maxOwner:
+		x.owner = owner
+		return true
+	case err == nil:
+		x.refuse(errOwnerTooLong)
+	case antiphon.CodeOf(err) == antiphon.CodePermissionDenied:
+		x.refuse(errForbidden)
+	default:
+		x.w.Header().Set("WWW-Authenticate", x.s.opts.Challenge)
+		x.refuse(errUnauthenticated)
+	}
+	return false
+}
+
+// mine reports whether who asks may see op.
+func (x *exchange) mine(op *antiphon.Operation) bool {
+	return x.s.opts.Owner == nil || op.Metadata[ownerName] == x.owner
+}
+
+// scoped is an idempotency key as the store gets it: one owner's is not another's.
+func (x *exchange) scoped(key string) string {
+	if key == "" || x.s.opts.Owner == nil {
+		return key
+	}
+	return x.owner + "\n" + key // of which no key has one
+}
+
+// carried is what travels with the operation to the work. It may be nil.
+func (x *exchange) carried() map[string]string {
+	var h map[string]string
+	put := func(name, value string) {
+		if h == nil {
+			h = make(map[string]string, 2)
+		}
+		h[name] = value
+	}
+	for i, name := range travelling {
+		if v := x.r.Header[travellingAs[i]]; len(v) > 0 {
+			put(name, v[0])
+		}
+	}
+	for _, name := range x.s.opts.Headers {
+		if v := x.r.Header.Values(name); len(v) > 0 {
+			put(name, v[0])
+		}
+	}
+	if x.s.opts.Owner != nil {
+		put(ownerName, x.owner)
+	}
+	return h
+}
+
+// travelling is the trace context, which goes along untouched.
+var (
+	travelling   = [...]string{"traceparent", "tracestate"}
+	travellingAs = [...]string{http.CanonicalHeaderKey("traceparent"), http.CanonicalHeaderKey("tracestate")}
+)
+
+// shownMetadata is m without what the server has put there: it is for the work.
+func (s *Server) shownMetadata(m map[string]string) map[string]string {
+	var shown map[string]string
+	for name, value := range m {
+		if !s.puts(name) {
+			if shown == nil {
+				shown = make(map[string]string, len(m))
+			}
+			shown[name] = value
+		}
+	}
+	return shown
+}
+
+func (s *Server) puts(name string) bool {
+	if name == ownerName || name == travelling[0] || name == travelling[1] {
+		return true
+	}
+	for _, n := range s.opts.Headers {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,226 @@
+package poller
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// Limits of what is listed.
+const (
+	defaultPage = 50
+	maxPage     = 500
+	maxScan     = 1000 // operations that are looked at for a page
+	maxBatch    = 200  // operations that are asked for at once
+)
+
+// list answers with operations of who asks, the latest first: GET operations. A page is
+// made of at most maxScan operations, whosever they are, so it may be short, or empty,
+// with another after it.
+func (x *exchange) list() {
+	page, err := x.page(x.r.URL.RawQuery)
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	x.operations(page.ops, "nextPageToken", page.next)
+}
+
+// A page is a part of a list.
+type page struct {
+	ops  []antiphon.Operation
+	next string // empty at the end
+}
+
+// A filter is what is listed, of whom.
+type filter struct {
+	owner, kind string
+	state       antiphon.State
+	size        int
+	after       string
+}
+
+func (x *exchange) page(query string) (p page, err error) {
+	f, err := filterOf(x.owner, query)
+	if err != nil {
+		return p, err
+	}
+	// Where all are one's own, a page takes no more than it shows.
+	scan := f.size
+	if f.kind != "" || x.s.opts.Owner != nil {
+		scan = maxScan
+	}
+	ops, err := x.s.ops.List(x.r.Context(), f.state, f.after, scan)
+	switch {
+	case err == nil:
+	case f.after != "" && antiphon.CodeOf(err) == antiphon.CodeNotFound:
+		return p, errPageGone
+	default:
+		x.s.observe(x, antiphon.Event{Name: "poller.failed", Err: err})
+		return p, storeError(err)
+	}
+	for i := range ops {
+		if x.mine(&ops[i]) && (f.kind == "" || ops[i].Kind == f.kind) {
+			p.ops = append(p.ops, ops[i])
+		}
+		if end := i + 1; len(p.ops) == f.size || end == len(ops) && end >= scan {
+			if end < len(ops) || end >= scan {
+				p.next = f.token(ops[i].ID)
+			}
+			break
+		}
+	}
+	return p, nil
+}
+
+// filterOf reads the parameters of a list. What is not known is ignored.
+func filterOf(owner, query string) (f filter, err error) {
+	q, err := url.ParseQuery(query)
+	if err != nil {
+		return f, badRequest("query", "the query cannot be read")
+	}
+	f = filter{owner: owner, kind: q.Get("kind"), size: defaultPage}
+	if size := q.Get("pageSize"); size != "" {
+		n, err := strconv.Atoi(size)
+		if err != nil && !errors.Is(err, strconv.ErrRange) || n < 0 {
+			return f, badRequest("pageSize", "the page size is a whole number")
+		}
+		if n > 0 { // 0 is as none
+			f.size = min(n, maxPage)
+		}
+	}
+	if word := q.Get("state"); word != "" {
+		_ = f.state.UnmarshalText([]byte(word)) // never fails
+		if f.state != antiphon.StateQueued && f.state != antiphon.StateRunning && !f.state.Terminal() {
+			return f, badRequest("state", "there is no such state")
+		}
+	}
+	if token := q.Get("pageToken"); token != "" {
+		after, ok := f.open(token)
+		if !ok {
+			return f, badRequest("pageToken", "the page token is none, or of another list")
+		}
+		f.after = after
+	}
+	return f, nil
+}
+
+// A page token is a digest of the list it continues, and the id it continues after: not
+// a secret, but a mistake elsewhere.
+const digestSize = 9
+
+func (f *filter) digest() []byte {
+	var b []byte
+	for _, s := range []string{f.owner, f.kind, string(f.state)} {
+		b = append(strconv.AppendInt(b, int64(len(s)), 10), ':')
+		b = append(b, s...)
+	}
+	sum := sha256.Sum256(b)
+	return sum[:digestSize]
+}
+
+func (f *filter) token(after string) string {
+	return base64.RawURLEncoding.EncodeToString(append(f.digest(), after...))
+}
+
+func (f *filter) open(token string) (after string, ok bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(b) <= digestSize || len(b) > digestSize+maxID || !bytes.Equal(b[:digestSize], f.digest()) {
+		return "", false
+	}
+	return string(b[digestSize:]), true
+}
+
+// operations answers with a list, and another member if it is not empty.
+func (x *exchange) operations(ops []antiphon.Operation, name string, more any) {
+	documents := make([]json.RawMessage, 0, len(ops))
+	for i := range ops {
+		d, err := x.s.document(&ops[i])
+		if err != nil {
+			x.refuse(err)
+			return
+		}
+		documents = append(documents, d)
+	}
+	answer := map[string]any{"operations": documents}
+	if s, text := more.(string); !text || s != "" {
+		answer[name] = more
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	x.w.Header()["Cache-Control"] = noStore
+	x.write(http.StatusOK, jsonType, body)
+}
+
+// batchGet answers with the statuses of many operations: POST operations:batchGet. Those
+// that it does not find, or may not show, are missing.
+func (x *exchange) batchGet() {
+	body, err := x.body(min(x.s.opts.MaxBody, 1<<17), "application/json")
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	ids, err := idsOf(body)
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	var ops []antiphon.Operation
+	missing := []string{}
+	for _, id := range ids {
+		op, err := x.get(id)
+		switch {
+		case err == nil:
+			ops = append(ops, op)
+		case errors.Is(err, errUnknown) || errors.Is(err, errGone):
+			missing = append(missing, id)
+		default:
+			x.refuse(err)
+			return
+		}
+	}
+	x.operations(ops, "missing", missing)
+}
+
+var errBadIDs = badRequest("ids", "the body is an object with ids, a list of 1 to 200 strings, and nothing else")
+
+// idsOf reads {"ids":["…"]}: one member, of that name, once.
+func idsOf(body []byte) (ids []string, err error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	for _, want := range []json.Token{json.Delim('{'), "ids", json.Delim('[')} {
+		if got, err := d.Token(); err != nil || got != want {
+			return nil, errBadIDs
+		}
+	}
+	for d.More() {
+		got, err := d.Token()
+		id, ok := got.(string)
+		if err != nil || !ok || id == "" || len(id) > maxID || len(ids) == maxBatch {
+			return nil, errBadIDs
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	for _, want := range []json.Token{json.Delim(']'), json.Delim('}')} {
+		if got, err := d.Token(); err != nil || got != want {
+			return nil, errBadIDs
+		}
+	}
+	if _, err := d.Token(); err != io.EOF || len(ids) == 0 {
+		return nil, errBadIDs
+	}
+	return ids, nil
+}
