@@ -46,31 +46,6 @@ func (e problemError) MarshalJSON() ([]byte, error) {
 	return append(append(b[:len(b)-1], ','), more[1:]...), nil
 }
 
-// problemErrorOf reads the error of a problem document, or of Azure's shape alone; nil if
-// there is none.
-func problemErrorOf(body []byte) *antiphon.Error {
-	var p struct{ Error json.RawMessage }
-	if json.Unmarshal(body, &p) != nil || len(p.Error) == 0 || p.Error[0] != '{' {
-		return nil
-	}
-	var more struct {
-		Code, Message string
-		Details       json.RawMessage
-		Inner         map[string]string `json:"innererror"`
-	}
-	e := new(antiphon.Error)
-	if err := json.Unmarshal(p.Error, e); err != nil { // details, if it is another's
-		_ = json.Unmarshal(p.Error, &more)
-		e = &antiphon.Error{Code: antiphon.Code(more.Code), Message: more.Message}
-	} else if json.Unmarshal(p.Error, &more) == nil && more.Inner != nil {
-		e.Details = more.Inner
-	}
-	if e.Code == "" && e.Message == "" {
-		return nil
-	}
-	return e
-}
-
 // A refusal is an error with which a request ends, and its status.
 type refusal struct {
 	status int

@@ -46,18 +46,18 @@ func siteOf(t *testing.T, server *poller.Server) *site {
 	return s
 }
 
-// An answer is what came back.
-type answer struct {
+// What was served is what came back.
+type served struct {
 	*http.Response
 	body []byte
 }
 
-func (a answer) get(name string) string { return a.Header.Get(name) }
+func (a served) get(name string) string { return a.Header.Get(name) }
 
-func (a answer) String() string { return fmt.Sprintf("%s %v %s", a.Status, a.Header, a.body) }
+func (a served) String() string { return fmt.Sprintf("%s %v %s", a.Status, a.Header, a.body) }
 
 // operation is the status in the answer.
-func (a answer) operation(t testing.TB) (op antiphon.Operation) {
+func (a served) operation(t testing.TB) (op antiphon.Operation) {
 	t.Helper()
 	if err := json.Unmarshal(a.body, &op); err != nil {
 		t.Fatalf("%v: %s", err, a)
@@ -66,7 +66,7 @@ func (a answer) operation(t testing.TB) (op antiphon.Operation) {
 }
 
 // problem is what is wrong, according to the answer.
-func (a answer) problem(t testing.TB) (p struct {
+func (a served) problem(t testing.TB) (p struct {
 	Type, Title, Detail, Instance string
 	Status                        int
 	Error                         struct {
@@ -105,7 +105,7 @@ func (a answer) problem(t testing.TB) (p struct {
 }
 
 // do sends a request; header is of names and values. A url without a host is of the site.
-func (s *site) do(method, url, body string, header ...string) answer {
+func (s *site) do(method, url, body string, header ...string) served {
 	s.t.Helper()
 	return s.send(s.request(method, url, body, header...))
 }
@@ -129,14 +129,14 @@ func (s *site) request(method, url, body string, header ...string) *http.Request
 	return req
 }
 
-func (s *site) send(req *http.Request) answer {
+func (s *site) send(req *http.Request) served {
 	w := httptest.NewRecorder()
 	s.mux.ServeHTTP(w, req)
-	return answer{w.Result(), w.Body.Bytes()}
+	return served{w.Result(), w.Body.Bytes()}
 }
 
 // start is a POST that is answered with 202.
-func (s *site) start(body string, header ...string) answer {
+func (s *site) start(body string, header ...string) served {
 	s.t.Helper()
 	a := s.do("POST", "/jobs", body, append([]string{"Prefer", "respond-async"}, header...)...)
 	if a.StatusCode != http.StatusAccepted {
