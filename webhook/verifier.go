@@ -16,6 +16,20 @@ type Verifier interface {
 	Verify(ctx context.Context, r Request) (Message, error)
 }
 
+// A Prechecker is a Verifier that sees from the header alone that some pushes must be
+// refused: malformed fields, a timestamp outside the tolerance. A [Receiver] asks it
+// before it reads the body. What it lets pass is yet to be verified.
+//
+// Concurrency: Precheck is called by any number of goroutines.
+//
+// Errors: as those of Verify. One with ReasonHeader comes before the declared length
+// is looked at, any other after.
+type Prechecker interface {
+	Verifier
+	// Precheck looks at r, whose Body is nil.
+	Precheck(r Request) error
+}
+
 // A Signer signs: it sets the header fields of r that say who sent m, and when.
 //
 // Concurrency: Sign is called by any number of goroutines, for a request each.
