@@ -1,0 +1,52 @@
+package webhook
+
+import (
+	"errors"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// A verdict is what a handler says about the message, around its error.
+type verdict struct {
+	err  error
+	gone bool // else it is dropped
+}
+
+func (v *verdict) Error() string { return v.err.Error() }
+func (v *verdict) Unwrap() error { return v.err }
+
+// Gone is the error of a handler that wants no messages any more, because of err: it is
+// answered with 410, and whoever pushes stops. Gone(nil) is nil.
+func Gone(err error) error { return judged(err, true) }
+
+// Drop is the error of a handler that gives the message up because of err: it is
+// answered with 204, remembered as handled, and observed. Drop(nil) is nil.
+func Drop(err error) error { return judged(err, false) }
+
+func judged(err error, gone bool) error {
+	if err == nil {
+		return nil
+	}
+	return &verdict{err: err, gone: gone}
+}
+
+// isGone and isDropped read the outermost verdict.
+func isGone(err error) bool {
+	var v *verdict
+	return errors.As(err, &v) && v.gone
+}
+
+func isDropped(err error) bool {
+	var v *verdict
+	return errors.As(err, &v) && !v.gone
+}
+
+// ErrUnhandled: nobody handles messages of this type. Providers switch endpoints off
+// that refuse messages, so it is a [Drop].
+var ErrUnhandled error = &antiphon.Error{
+	Code:      antiphon.CodeUnimplemented,
+	Class:     antiphon.ClassNotAccepted,
+	Reason:    "webhook.unhandled",
+	Message:   "webhook: nobody handles messages of this type",
+	Permanent: true,
+}
