@@ -15,8 +15,8 @@
 //	keys, err := webhook.ParseKeys(os.Getenv("WEBHOOK_SECRET"))
 //	http.Handle("/hooks", webhook.NewReceiver(webhook.Standard(keys), events.Handle, nil))
 //
-// A handler that takes longer than whoever pushes will wait puts the message into a
-// queue instead: [ReceiverOptions].Queue.
+// What takes longer than whoever pushes will wait goes into a queue first: the handler
+// is [Enqueue] of the queue, and [Work] of the real handler is its work.
 //
 // # Settle a future by a push
 //

@@ -24,3 +24,10 @@ func background(ctx context.Context) context.Context {
 	}
 	return ctx
 }
+
+// retriable is a mistake that a message is not to be lost for: it is handled when the
+// mistake is mended.
+func retriable(e *antiphon.Error) *antiphon.Error {
+	e.Permanent = false
+	return e
+}

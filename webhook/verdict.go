@@ -2,8 +2,11 @@ package webhook
 
 import (
 	"errors"
+	"net/http"
+	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 // A verdict is what a handler says about the message, around its error.
@@ -39,6 +42,32 @@ func isGone(err error) bool {
 func isDropped(err error) bool {
 	var v *verdict
 	return errors.As(err, &v) && !v.gone
+}
+
+// An outcome is what a handler's error means.
+type outcome struct {
+	answer answer
+	done   bool // the message is not to be handled again
+	event  string
+}
+
+func outcomeOf(err error) outcome {
+	o := outcome{answer: answer{status: http.StatusNoContent}, done: true, event: "webhook.received"}
+	after, later := antiphon.RetryDelay(err)
+	switch {
+	case err == nil:
+	case isGone(err):
+		o.answer.status, o.done = http.StatusGone, false
+	case errors.Is(err, ErrUnhandled):
+		o.event = "webhook.unhandled"
+	case isDropped(err), antiphon.IsPermanent(err) && !errors.Is(err, future.ErrPanic) && !errors.Is(err, future.ErrGoexit):
+		o.event = "webhook.dropped"
+	case later:
+		o.answer, o.done = answer{http.StatusServiceUnavailable, max(after, time.Second)}, false
+	default:
+		o.answer.status, o.done = http.StatusInternalServerError, false
+	}
+	return o
 }
 
 // ErrUnhandled: nobody handles messages of this type. Providers switch endpoints off
