@@ -1,0 +1,149 @@
+package webhook
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+const (
+	operationType = "application/vnd.antiphon.operation+json"
+	problemType   = "application/problem+json"
+)
+
+// Answer is the message that carries the outcome of a call, as an antiphon.Operation, to
+// a URL that an [Inbox] gave out; errors keep their code, class and identity on the way:
+//
+//	sender.Send(ctx, webhook.Answer(shop.Price(ctx, item)))
+//
+// A value that cannot be encoded as JSON is an error, and arrives as that.
+func Answer[R any](v R, err error) Message {
+	op := antiphon.Operation{State: antiphon.StateSucceeded}
+	if err == nil {
+		op.Result, err = antiphon.JSON{}.Marshal(v)
+	}
+	if err != nil {
+		op = antiphon.Operation{State: antiphon.StateFailed, Err: antiphon.FromError(err)}
+	}
+	body, _ := json.Marshal(op) // what there is in it is encoded already
+	return Message{Type: "operation.ended", Header: http.Header{"Content-Type": {operationType}}, Body: body}
+}
+
+// opened is what an answer says.
+func opened[R any](c antiphon.Codec, p *pushed) (v R, err error) {
+	var returned bool
+	defer func() {
+		if !returned { // a method of R's
+			err = caught(recover())
+		}
+	}()
+	v, err = read[R](c, p)
+	returned = true
+	return v, err
+}
+
+func read[R any](c antiphon.Codec, p *pushed) (v R, err error) {
+	body := p.m.Body
+	switch contentTypeOf(p.m.Header) {
+	case operationType:
+		if p.op == nil {
+			return v, antiphon.Errorf(antiphon.CodeDataLoss, "webhook: the operation that was pushed does not decode")
+		}
+		if p.op.State != antiphon.StateSucceeded {
+			return v, failure(p.op)
+		}
+		if body = p.op.Result; body == nil {
+			body = []byte("null")
+		}
+	case problemType:
+		return v, problemOf(body)
+	}
+	switch v := any(&v).(type) {
+	case *Message:
+		*v = p.m
+	case *[]byte:
+		*v = body
+	case *struct{}:
+	default:
+		if err := c.Unmarshal(body, v); err != nil {
+			e := antiphon.Errorf(antiphon.CodeDataLoss, "webhook: the answer does not decode: %w", err)
+			e.Class = antiphon.ClassUnknown // whatever was done, nobody knows what came of it
+			return *new(R), e
+		}
+	}
+	return v, nil
+}
+
+// failure is why an operation that has ended did not succeed.
+func failure(op *antiphon.Operation) error {
+	if op.Err != nil {
+		return op.Err
+	}
+	code := antiphon.CodeUnknown
+	switch op.State {
+	case antiphon.StateCanceled:
+		code = antiphon.CodeCanceled
+	case antiphon.StateExpired:
+		code = antiphon.CodeDeadlineExceeded
+	}
+	return antiphon.Errorf(code, "webhook: the operation ended as %s", op.State)
+}
+
+// problemOf reads a problem (RFC 9457). Its member error is an antiphon.Error, where the
+// server of package poller wrote it.
+func problemOf(body []byte) error {
+	var p struct {
+		Title  string          `json:"title"`
+		Status int             `json:"status"`
+		Detail string          `json:"detail"`
+		Error  *antiphon.Error `json:"error"`
+	}
+	if err := (antiphon.JSON{MaxSize: len(body)}).Unmarshal(body, &p); err != nil {
+		return antiphon.Errorf(antiphon.CodeUnknown, "webhook: a problem that does not decode")
+	}
+	if p.Error != nil && p.Error.Code != "" {
+		return p.Error
+	}
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	return antiphon.Errorf(codeOfStatus(p.Status), "webhook: the answer is a problem: %.256s", text)
+}
+
+func codeOfStatus(status int) antiphon.Code {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return antiphon.CodeInvalidArgument
+	case http.StatusUnauthorized:
+		return antiphon.CodeUnauthenticated
+	case http.StatusForbidden:
+		return antiphon.CodePermissionDenied
+	case http.StatusNotFound, http.StatusGone:
+		return antiphon.CodeNotFound
+	case http.StatusConflict:
+		return antiphon.CodeAborted
+	case http.StatusTooManyRequests:
+		return antiphon.CodeResourceExhausted
+	case http.StatusInternalServerError:
+		return antiphon.CodeInternal
+	case http.StatusNotImplemented:
+		return antiphon.CodeUnimplemented
+	case http.StatusServiceUnavailable:
+		return antiphon.CodeUnavailable
+	case http.StatusGatewayTimeout:
+		return antiphon.CodeDeadlineExceeded
+	}
+	return antiphon.CodeUnknown
+}
+
+// contentTypeOf is the media type of what h is the header of.
+func contentTypeOf(h http.Header) string {
+	if v := h["Content-Type"]; len(v) == 1 {
+		kind, _, _ := mime.ParseMediaType(v[0])
+		return kind
+	}
+	return ""
+}
