@@ -251,7 +251,7 @@ func (f *hmacForm) scan(codes string) (stamp string, err error) {
 			continue
 		}
 		if n++; n > maxSignatures {
-			return "", errTooMany
+			return "", errSignatures
 		}
 	}
 	if stamps > 1 {

@@ -111,14 +111,14 @@ func orNow(at time.Time) time.Time {
 
 // What is refused, and why. They say nothing of what came.
 var (
-	errMissing   = refusal(ReasonHeader, "a field is missing")
-	errRepeated  = refusal(ReasonHeader, "a field is repeated")
-	errMalformed = refusal(ReasonHeader, "a field is malformed")
-	errTooMany   = refusal(ReasonHeader, "too many signatures")
-	errTimestamp = refusal(ReasonTimestamp, "no timestamp")
-	errStale     = refusal(ReasonTimestamp, "outside the tolerance")
-	errSignature = refusal(ReasonSignature, "no signature holds")
-	errNoKey     = refusal(ReasonKey, "there is no such key")
+	errMissing    = refusal(ReasonHeader, "a field is missing")
+	errRepeated   = refusal(ReasonHeader, "a field is repeated")
+	errMalformed  = refusal(ReasonHeader, "a field is malformed")
+	errSignatures = refusal(ReasonHeader, "too many signatures")
+	errTimestamp  = refusal(ReasonTimestamp, "no timestamp")
+	errStale      = refusal(ReasonTimestamp, "outside the tolerance")
+	errSignature  = refusal(ReasonSignature, "no signature holds")
+	errNoKey      = refusal(ReasonKey, "there is no such key")
 
 	errUnsuitable = misuse("key", "a key cannot be used with this scheme")
 	errCannotSign = misuse("key", "there is no key to sign with")
