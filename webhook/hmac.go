@@ -279,7 +279,7 @@ func (f *hmacForm) verify(ctx context.Context, r Request, ks Keys) (Message, err
 		return Message{}, err
 	}
 	if r.URL == "" && f.signsURL() {
-		return Message{}, errNoURL
+		return Message{}, errUnknownURL
 	}
 	keys, err := keysFor(ctx, ks, r, f.suits)
 	if err != nil {
@@ -379,7 +379,7 @@ func (f *hmacForm) sign(ctx context.Context, r *Request, m *Message, ks Keys) er
 	case f.idEnd != "" && !f.sound(m.ID):
 		return errSignedID
 	case r.URL == "" && f.signsURL():
-		return errNoURL
+		return errUnknownURL
 	}
 	keys, err := keysFor(ctx, ks, *r, f.suits)
 	if err != nil {

@@ -45,14 +45,14 @@ func (c component) of(r *Request, u *url.URL) (string, bool) {
 	case "@scheme":
 		return u.Scheme, u.Scheme != ""
 	case "@path":
-		return path(u), true
+		return pathOf(u), true
 	case "@query":
 		return "?" + u.RawQuery, true
 	case "@request-target":
 		if u.RawQuery != "" || u.ForceQuery {
-			return path(u) + "?" + u.RawQuery, true
+			return pathOf(u) + "?" + u.RawQuery, true
 		}
-		return path(u), true
+		return pathOf(u), true
 	case "@query-param":
 		query, err := url.ParseQuery(u.RawQuery)
 		if err != nil {
@@ -76,7 +76,7 @@ func authority(u *url.URL) string {
 	return strings.TrimSuffix(host, ":80")
 }
 
-func path(u *url.URL) string {
+func pathOf(u *url.URL) string {
 	if p := u.EscapedPath(); p != "" {
 		return p
 	}

@@ -82,7 +82,7 @@ func (twilio) sum(k *keyMaterial, content []byte) []byte {
 func (twilio) content(r *Request) ([]byte, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || r.URL == "" {
-		return nil, errNoURL
+		return nil, errUnknownURL
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
