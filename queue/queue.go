@@ -80,6 +80,13 @@ type Options struct {
 	// it by itself; of more than 4096 jobs, that many each time. 0 means 5 seconds.
 	Poll time.Duration
 
+	// Ending is called with how a job ended, before that is settled: whatever it sees to
+	// has been done when the job has ended, at least once. If it fails, the work is done
+	// again, without counting the attempt; its context ends after Lease. What ends while
+	// no worker has it, as it expires or is canceled, does not pass here. nil means
+	// nothing.
+	Ending func(ctx context.Context, how antiphon.Operation) error
+
 	// Codec encodes requests, answers and checkpoints. nil means antiphon.JSON{}.
 	Codec antiphon.Codec
 	// Observer is told of the events listed in the package comment. nil means

@@ -3,10 +3,13 @@ package queue
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/lifetime"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
 
@@ -67,7 +70,49 @@ func (w *worker) finished(t *task, result []byte, err error) {
 		w.drop(t)
 		return
 	}
-	w.settler.settle(t, w.decide(t, result, err, cause))
+	w.settler.settle(t, w.ending(t, w.decide(t, result, err, cause)))
+}
+
+// ending lets Options.Ending know what is about to be settled for good.
+func (w *worker) ending(t *task, s driver.Settlement) driver.Settlement {
+	c := w.core
+	if c.opts.Ending == nil || s.Outcome != driver.Done && s.Outcome != driver.Bury {
+		return s
+	}
+	now := c.clock.Now()
+	op := antiphon.Operation{
+		ID: t.job.ID, Kind: c.name, State: s.State, Attempt: t.job.Attempt, Version: 1,
+		Created: now.Add(-t.job.Age), Updated: now, Ended: now,
+		Metadata: t.job.Header, Result: s.Result, ContentType: s.ContentType, Err: s.Err,
+	}
+	if s.State == antiphon.StateSucceeded {
+		op.Percent = 100
+	}
+	err := w.callEnding(op)
+	if err == nil {
+		return s
+	}
+	delay := max(c.backoff(t.job.Attempt), time.Second)
+	c.observe(antiphon.Event{Name: "queue.retry", ID: t.job.ID, Attempt: t.job.Attempt, Duration: delay, Err: err})
+	return driver.Settlement{Outcome: driver.Release, Delay: delay}
+}
+
+// callEnding calls Options.Ending. A panic or a Goexit in it is an error.
+func (w *worker) callEnding(op antiphon.Operation) error {
+	ctx, done := lifetime.WithTimeout(w.base, w.core.opts.Clock, w.core.opts.Lease, ErrTimeout)
+	defer done()
+	back := make(chan error, 1)
+	go func() {
+		err := future.ErrGoexit
+		defer func() {
+			if v := recover(); v != nil {
+				err = &future.PanicError{Value: v, Stack: debug.Stack()}
+			}
+			back <- err
+		}()
+		err = w.core.opts.Ending(ctx, op)
+	}()
+	return <-back
 }
 
 // decide says what becomes of a job; cause is why its context ended, or nil.

@@ -1,0 +1,175 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/lifetime"
+)
+
+// Limits of an attempt.
+const (
+	maxResponse  = 16 << 10
+	responseTime = 2 * time.Second // for the rest of a response whose status is known
+)
+
+// An Attempt is one try to deliver a message.
+type Attempt struct {
+	// Message and Endpoint are their IDs; the Endpoint of a callback is its origin.
+	Message, Endpoint string
+	// Type is the message's.
+	Type string
+	// Number counts from 1.
+	Number int
+	// Begun is when it began, and Duration how long it took.
+	Begun    time.Time
+	Duration time.Duration
+	// Status is that of the response, or 0 if there was none.
+	Status int
+	// Peer is the address that was connected to, if any.
+	Peer string
+	// Response is the beginning of the response's body, at most 16 KiB: whatever they
+	// chose to send.
+	Response []byte
+	// Err is why it failed; nil if the message has arrived.
+	Err error
+	// Next is when the next attempt comes; zero if none does.
+	Next time.Time
+}
+
+var (
+	errAttemptTime  = errors.New("the attempt took too long")
+	errResponseTime = errors.New("the response took too long")
+)
+
+// attempt sends d once, and notes in a what came of it. It returns how long the endpoint
+// asks to wait.
+func (s *Sender) attempt(ctx context.Context, e *Endpoint, d *delivery, a *Attempt) (retryAfter time.Duration) {
+	within, done := lifetime.WithTimeout(ctx, s.opts.Clock, e.Timeout, errAttemptTime)
+	defer done()
+	r, err := s.request(within, e, d, a)
+	if err != nil {
+		a.Err = err
+		return 0
+	}
+	response, err := s.client.Do(r)
+	if err != nil {
+		a.Err = unreached(within, err)
+		return 0
+	}
+	defer response.Body.Close()
+	a.Status = response.StatusCode
+	timer := s.clock.AfterFunc(responseTime, func() { response.Body.Close() })
+	a.Response, _ = io.ReadAll(io.LimitReader(response.Body, maxResponse)) // a status is enough
+	timer.Stop()
+	if a.Status/100 == 2 {
+		return 0
+	}
+	a.Err = refused(a.Status)
+	return retryAfterOf(response.Header, s.clock.Now())
+}
+
+// request makes the request of an attempt, signed for now.
+func (s *Sender) request(ctx context.Context, e *Endpoint, d *delivery, a *Attempt) (*http.Request, error) {
+	to := e.URL
+	if d.Callback != "" {
+		to = d.Callback
+	}
+	h := make(http.Header, len(d.Header)+len(e.Header)+8)
+	h.Set("Content-Type", "application/json")
+	h.Set("User-Agent", "antiphon-webhook")
+	for _, more := range []http.Header{e.Header, d.Header} {
+		for name, values := range more {
+			h[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
+		}
+	}
+	if e.Signer != nil {
+		q := &Request{Method: http.MethodPost, URL: to, Header: h, Body: d.Body, At: a.Begun}
+		m := Message{ID: d.ID, Type: d.Type, Endpoint: d.Endpoint, Time: a.Begun, Body: d.Body}
+		if err := sign(ctx, e.Signer, q, m); err != nil {
+			return nil, fmt.Errorf("webhook: signing: %w", err)
+		}
+		h = q.Header
+	}
+	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if at := c.Conn.RemoteAddr(); at != nil {
+			a.Peer = at.String()
+		}
+	}}
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, to, bytes.NewReader(d.Body))
+	if err != nil {
+		return nil, forbidden("that is no URL")
+	}
+	r.Header = h
+	return r, nil
+}
+
+// sign calls the user's Signer.
+func sign(ctx context.Context, by Signer, r *Request, m Message) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &future.PanicError{Value: v}
+		}
+	}()
+	return by.Sign(ctx, r, m)
+}
+
+// unreached is the error of an attempt that got no response. It does not quote the URL.
+func unreached(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return antiphon.Errorf(antiphon.CodeOf(ctx.Err()), "webhook: no response: %w", cause)
+	}
+	e := antiphon.Errorf(antiphon.CodeUnavailable, "webhook: no response: %w", unquoted(err))
+	if errors.Is(err, ErrForbidden) {
+		e.Code, e.Class = antiphon.CodePermissionDenied, antiphon.ClassNotAccepted
+	}
+	return e
+}
+
+// refused is the error of an attempt that was answered with another status than 2xx.
+func refused(status int) error {
+	code := antiphon.CodeUnavailable
+	switch {
+	case status == http.StatusTooManyRequests:
+		code = antiphon.CodeResourceExhausted
+	case status == http.StatusUnauthorized:
+		code = antiphon.CodeUnauthenticated
+	case status == http.StatusForbidden:
+		code = antiphon.CodePermissionDenied
+	case status == http.StatusNotFound || status == http.StatusGone:
+		code = antiphon.CodeNotFound
+	case status < 500:
+		code = antiphon.CodeFailedPrecondition
+	}
+	what := "answered with"
+	if status/100 == 3 {
+		what = "redirects are not followed:"
+	}
+	return &antiphon.Error{Code: code, Class: antiphon.ClassFailed, Message: fmt.Sprintf("webhook: %s %d %s", what, status, http.StatusText(status))}
+}
+
+// retryAfterOf reads Retry-After, of seconds or a date. What is none is 0.
+func retryAfterOf(h http.Header, now time.Time) time.Duration {
+	text := strings.TrimSpace(h.Get("Retry-After"))
+	if text != "" && strings.Trim(text, "0123456789") == "" {
+		n, err := strconv.ParseInt(text, 10, 32)
+		if err != nil {
+			n = 1<<31 - 1 // more than is heeded
+		}
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}
