@@ -129,7 +129,7 @@ func unreached(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return antiphon.Errorf(antiphon.CodeOf(ctx.Err()), "webhook: no response: %w", cause)
 	}
-	e := antiphon.Errorf(antiphon.CodeUnavailable, "webhook: no response: %w", unquoted(err))
+	e := antiphon.Errorf(antiphon.CodeUnavailable, "webhook: no response: %w", withoutURL(err))
 	if errors.Is(err, ErrForbidden) {
 		e.Code, e.Class = antiphon.CodePermissionDenied, antiphon.ClassNotAccepted
 	}

@@ -323,8 +323,8 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 // CloseIdleConnections is what http.Client.CloseIdleConnections calls.
 func (g *guard) CloseIdleConnections() { g.transport.CloseIdleConnections() }
 
-// unquoted is err without the URL that net/http and net/url put before it.
-func unquoted(err error) error {
+// withoutURL is err without the URL that net/http and net/url put before it.
+func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		return u.Err
