@@ -117,7 +117,7 @@ const (
 func checkHeader(h http.Header) error {
 	n, size := 0, 0
 	for name, values := range h {
-		if !token(name) {
+		if !fieldName(name) {
 			return misuse("header", "a header field has a name that is none")
 		}
 		for _, v := range values {
@@ -134,7 +134,7 @@ func checkHeader(h http.Header) error {
 	return nil
 }
 
-func token(s string) bool {
+func fieldName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
 	})
