@@ -103,6 +103,10 @@ func NewReceiver(v Verifier, h Handler, o *ReceiverOptions) *Receiver {
 	case h == nil:
 		r.wrong = misuse("nil_handler", "NewReceiver needs a Handler")
 	}
+	if r.wrong != nil {
+		r.intake = intake{name: r.opts.Name, observer: r.opts.Observer}
+		return r
+	}
 	r.opts.Origins = slices.Clone(r.opts.Origins)
 	r.intake = intake{
 		name: r.opts.Name, verifier: v, maxBody: r.opts.MaxBody, patience: r.opts.ReadTimeout,
