@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 const (
@@ -31,17 +32,17 @@ func Answer[R any](v R, err error) Message {
 	return Message{Type: "operation.ended", Header: http.Header{"Content-Type": {operationType}}, Body: body}
 }
 
-// opened is what an answer says.
-func opened[R any](c antiphon.Codec, p *pushed) (v R, err error) {
+// open settles p with what an answer says.
+func open[R any](p *future.Promise[R], c antiphon.Codec, a *pushed) {
 	var returned bool
 	defer func() {
-		if !returned { // a method of R's
-			err = caught(recover())
+		if !returned { // but a method of R's did not
+			p.Reject(caught(recover()))
 		}
 	}()
-	v, err = read[R](c, p)
+	v, err := read[R](c, a)
 	returned = true
-	return v, err
+	p.Settle(v, err)
 }
 
 func read[R any](c antiphon.Codec, p *pushed) (v R, err error) {

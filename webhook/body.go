@@ -74,21 +74,27 @@ func readBody(r io.Reader, declared, limit int64) ([]byte, error) {
 		}
 		n, err := r.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
-		var large *http.MaxBytesError
 		switch {
 		case int64(len(body)) > limit:
 			return nil, errTooLarge
 		case err == io.EOF:
 			return body, nil
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, errSlow
-		case errors.As(err, &large):
-			return nil, errTooLarge
-		default:
-			return nil, &RejectError{Reason: ReasonBody, Err: err}
+		case err != nil:
+			return nil, unread(err)
 		}
 	}
+}
+
+// unread is why a body could not be read.
+func unread(err error) error {
+	var large *http.MaxBytesError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSlow
+	case errors.As(err, &large):
+		return errTooLarge
+	}
+	return &RejectError{Reason: ReasonBody, Err: err}
 }
 
 // grown returns body, which is within the limit, with room for more: for all that is

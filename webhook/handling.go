@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -215,20 +216,29 @@ func (h *handling) release(n int) {
 	})
 }
 
-// eachKey calls the store for the first n keys, whether or not anybody waits for the
-// handler. If it fails, the lease ends the claim.
+// eachKey calls the store for the first n keys, also when nobody waits for the handler
+// any more. If the store fails, the lease ends the claim.
 func (h *handling) eachKey(n int, do func(ctx context.Context, key string) error) {
-	if n == 0 {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(h), h.r.opts.Lease)
-	defer cancel()
 	for _, key := range h.keys[:n] {
 		if key == "" {
 			break
 		}
-		if err := safely(func() error { return do(ctx, key) }); err != nil {
+		err := errLate
+		if h.Err() == nil {
+			err = safely(func() error { return do(h, key) })
+		}
+		if err != nil && h.Err() != nil {
+			err = safely(func() error {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(h), h.r.opts.Lease)
+				defer cancel()
+				return do(ctx, key)
+			})
+		}
+		if err != nil {
 			h.r.observe(h, "webhook.store_failed", &h.m, 0, err)
 		}
 	}
 }
+
+// errLate stands for a call that h was too late for.
+var errLate = errors.New("webhook: late")

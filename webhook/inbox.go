@@ -126,7 +126,7 @@ func expect[R any](ctx context.Context, in *Inbox, ttl time.Duration) (id callba
 			p.Reject(r.Err)
 			return
 		}
-		p.Settle(opened[R](codec, r.Value))
+		open(p, codec, r.Value)
 	})
 	return id, in.base + newToken(id, in.mark, in.opts.Clock.Now()), f, nil
 }

@@ -24,7 +24,7 @@ type InboxOptions struct {
 	// hour.
 	TTL time.Duration
 	// MaxPending is how many answers may be waited for at once. 0 means 1048576. It
-	// bounds the memory: about 400 bytes each.
+	// bounds the memory: about 300 bytes each.
 	MaxPending int
 
 	// MaxBody is how many bytes an answer may have. 0 means 1 MiB, and 1 GiB is the most.

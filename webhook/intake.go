@@ -46,9 +46,8 @@ func (in *intake) verified(w http.ResponseWriter, r *http.Request, url string) (
 	if in.early != nil {
 		err = safely(func() error { return in.early.Precheck(push) })
 	}
-	var header *RejectError
 	switch {
-	case errors.As(err, &header) && header.Reason == ReasonHeader:
+	case err != nil && isHeader(err):
 		return m, err
 	case r.ContentLength > in.maxBody:
 		return m, errTooLarge
@@ -72,6 +71,11 @@ func (in *intake) verified(w http.ResponseWriter, r *http.Request, url string) (
 		m.Body = push.Body
 	}
 	return m, err
+}
+
+func isHeader(err error) bool {
+	var why *RejectError
+	return errors.As(err, &why) && why.Reason == ReasonHeader
 }
 
 // refuse answers with a status, and nothing that tells why.
