@@ -122,7 +122,7 @@ var (
 
 	errUnsuitable = misuse("key", "a key cannot be used with this scheme")
 	errCannotSign = misuse("key", "there is no key to sign with")
-	errUnknownURL      = misuse("url", "the scheme signs the URL, and Request.URL is empty")
+	errUnknownURL = misuse("url", "the scheme signs the URL, and Request.URL is empty")
 	errSignedID   = misuse("id", "the scheme cannot carry such an ID")
 )
 
