@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/antiphon-go/antiphon"
 )
@@ -154,7 +155,7 @@ func attribute(name string, raw json.RawMessage) (text string, ok bool) {
 		return "", false
 	case '"':
 		err := json.Unmarshal(raw, &text)
-		return text, name != "" && err == nil
+		return text, name != "" && err == nil && !strings.ContainsFunc(text, unicode.IsControl)
 	}
 	return string(raw), name != ""
 }
