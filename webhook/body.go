@@ -24,12 +24,15 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	// The clock of connections is always the real one.
 	c := http.NewResponseController(w)
-	if c.SetReadDeadline(time.Now().Add(in.patience)) != nil {
+	deadline := time.Now().Add(in.patience)
+	if c.SetReadDeadline(deadline) != nil {
 		return in.readAside(r)
 	}
 	body, err := readBody(r.Body, r.ContentLength, in.maxBody)
-	if err == nil {
-		_ = c.SetReadDeadline(time.Time{}) // the handler may take longer
+	// The server sets another for the next request. Until then this one is in the way of
+	// nothing, if there is an answer before it.
+	if err == nil && time.Until(deadline) < in.inline+time.Second {
+		_ = c.SetReadDeadline(time.Time{})
 	}
 	return body, err
 }

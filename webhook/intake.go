@@ -23,6 +23,7 @@ type intake struct {
 	early    Prechecker // the same, if it is one
 	maxBody  int64
 	patience time.Duration // with the body
+	inline   time.Duration // how long an answer may take after that
 	observer antiphon.Observer
 	clock    clock.Clock
 }

@@ -110,7 +110,7 @@ func NewReceiver(v Verifier, h Handler, o *ReceiverOptions) *Receiver {
 	r.opts.Origins = slices.Clone(r.opts.Origins)
 	r.intake = intake{
 		name: r.opts.Name, verifier: v, maxBody: r.opts.MaxBody, patience: r.opts.ReadTimeout,
-		observer: r.opts.Observer, clock: r.opts.Clock,
+		inline: r.opts.Inline, observer: r.opts.Observer, clock: r.opts.Clock,
 	}
 	r.early, _ = v.(Prechecker)
 	r.room = semaphore.NewWeighted(int64(r.opts.MaxRunning))

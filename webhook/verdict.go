@@ -53,9 +53,11 @@ type outcome struct {
 
 func outcomeOf(err error) outcome {
 	o := outcome{answer: answer{status: http.StatusNoContent}, done: true, event: "webhook.received"}
+	if err == nil {
+		return o
+	}
 	after, later := antiphon.RetryDelay(err)
 	switch {
-	case err == nil:
 	case isGone(err):
 		o.answer.status, o.done = http.StatusGone, false
 	case errors.Is(err, ErrUnhandled):
