@@ -151,7 +151,10 @@ func (p *pacer) turn(now time.Time, places int, interval time.Duration) time.Dur
 	if each == 0 {
 		each = 10 * time.Millisecond // until it is known
 	}
-	p.next = later(p.next, now).Add(max(each/time.Duration(places), interval, leastTurn))
+	// Somewhat early: who comes too early gets another turn, while a place that is
+	// free too early stays empty.
+	each = each / time.Duration(places) * 3 / 4
+	p.next = later(p.next, now).Add(max(each, interval, leastTurn))
 	d := p.next.Sub(now)
 	if d > mostTurn {
 		p.next = now.Add(mostTurn)
