@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
-	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/internal/lifetime"
 )
 
@@ -49,7 +48,7 @@ type Attempt struct {
 
 var (
 	errAttemptTime  = errors.New("the attempt took too long")
-	errResponseTime = errors.New("the response took too long")
+	errSignerPanics = antiphon.Errorf(antiphon.CodeInternal, "the Signer panicked")
 )
 
 // attempt sends d once, and notes in a what came of it. It returns how long the endpoint
@@ -117,8 +116,8 @@ func (s *Sender) request(ctx context.Context, e *Endpoint, d *delivery, a *Attem
 // sign calls the user's Signer.
 func sign(ctx context.Context, by Signer, r *Request, m Message) (err error) {
 	defer func() {
-		if v := recover(); v != nil {
-			err = &future.PanicError{Value: v}
+		if recover() != nil { // with what may be secret
+			err = errSignerPanics
 		}
 	}()
 	return by.Sign(ctx, r, m)

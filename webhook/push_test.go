@@ -1,0 +1,205 @@
+package webhook_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/queue"
+	"github.com/antiphon-go/antiphon/webhook"
+	"github.com/antiphon-go/antiphon/webhook/webhooktest"
+)
+
+// working has jobs done whose outcomes b pushes.
+func working(t *testing.T, b *town, f func(context.Context, int) (string, error)) (q *queue.Queue[int, string], end func()) {
+	t.Helper()
+	store := queue.Memory(nil)
+	q, err := queue.New[int, string]("shrink", store, &queue.Options{MaxAttempts: 2, Backoff: antiphon.Constant(time.Second), Ending: webhook.Push(b.Sender)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- q.Work(ctx, f, nil) }()
+	return q, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		_ = q.Close()
+		_ = store.Close()
+	}
+}
+
+func operation(t *testing.T, p webhooktest.Pushed) (op antiphon.Operation) {
+	t.Helper()
+	if p.Header.Get("Content-Type") != webhook.OperationContentType {
+		t.Error(p.Header)
+	}
+	if err := json.Unmarshal(p.Body, &op); err != nil {
+		t.Error(err)
+	}
+	return op
+}
+
+func TestPush(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		back := &webhooktest.Target{}
+		b.mu.Lock()
+		b.targets["asker.example"] = back
+		b.mu.Unlock()
+		q, end := working(t, b, func(_ context.Context, n int) (string, error) {
+			if n < 0 {
+				return "", antiphon.Errorf(antiphon.CodeOutOfRange, "%d is negative", n)
+			}
+			if n == 0 {
+				return "", errors.New("not yet")
+			}
+			return fmt.Sprint(n), nil
+		})
+		defer end()
+		header := webhook.PushTo("http://asker.example/answers/token?q=1")
+		header["tenant"] = "7"
+		submit := func(n int, o *queue.SubmitOptions) string {
+			job, err := q.Submit(b.t.Context(), n, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			after(time.Minute)
+			return job.ID()
+		}
+		ok := submit(5, &queue.SubmitOptions{Header: header})
+		refused := submit(-5, &queue.SubmitOptions{Header: header})
+		dead := submit(0, &queue.SubmitOptions{Header: header})
+		submit(6, nil) // nobody asked
+		got := back.Pushed()
+		if len(got) != 3 {
+			t.Fatal(len(got))
+		}
+		op := operation(t, got[0])
+		if op.ID != ok || op.Kind != "shrink" || op.State != antiphon.StateSucceeded || string(op.Result) != `"5"` || op.Metadata["tenant"] != "7" || op.Attempt != 1 || op.Percent != 100 {
+			t.Errorf("%+v", op)
+		}
+		if strings.Contains(string(got[0].Body), "token") || got[0].Path != "/answers/token" {
+			t.Error("who sees the operation may answer for others:", string(got[0].Body))
+		}
+		op = operation(t, got[1])
+		if op.ID != refused || op.State != antiphon.StateFailed || op.Err == nil || op.Err.Code != antiphon.CodeOutOfRange || op.Attempt != 1 {
+			t.Errorf("%+v", op)
+		}
+		op = operation(t, got[2]) // once, after the last attempt
+		if op.ID != dead || op.State != antiphon.StateFailed || op.Attempt != 2 || !errors.Is(op.Err, queue.ErrDead) {
+			t.Errorf("%+v", op)
+		}
+		for _, e := range b.told("webhook.delivered") {
+			if e.Kind != "http://asker.example" || !strings.HasPrefix(e.ID, "op_") {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
+}
+
+// Who asks chooses the URL: it is judged, and a bad one holds up nothing.
+func TestS1_PushIsGuarded(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		q, end := working(t, b, func(_ context.Context, n int) (string, error) { return strings.Repeat("x", n), nil })
+		defer end()
+		for _, url := range []string{"http://169.254.169.254/", "http://u:p@asker.example/", "gopher://x", "%zz"} {
+			job, err := q.Submit(b.t.Context(), 1, &queue.SubmitOptions{Header: webhook.PushTo(url)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := job.Await(b.t.Context()); err != nil {
+				t.Error(url, err)
+			}
+		}
+		big, _ := q.Submit(b.t.Context(), 1<<20-10, &queue.SubmitOptions{Header: webhook.PushTo("http://asker.example/")})
+		if _, err := big.Await(b.t.Context()); err != nil {
+			t.Error(err)
+		}
+		if e := b.told("webhook.dead"); len(e) != 5 {
+			t.Error(e)
+		}
+		if dialed, _, _ := b.net.Traffic(); dialed != 0 {
+			t.Error("it was connected to")
+		}
+	})
+}
+
+// A push that is not accepted has the work done again; one that is does arrive.
+func TestPushIsAcceptedBeforeTheJobEnds(t *testing.T) {
+	inTown(t, webhook.SenderOptions{Capacity: 1, Schedule: webhook.Schedule{Delays: []time.Duration{0, 30 * time.Second}}}, func(b *town) {
+		back := &webhooktest.Target{Steps: []webhooktest.Step{{Status: 500}, {}}}
+		b.mu.Lock()
+		b.targets["asker.example"] = back
+		b.mu.Unlock()
+		b.at("slow", &webhooktest.Target{Steps: []webhooktest.Step{{Status: 500}}})
+		b.send(webhook.Message{ID: "in the way", Endpoint: "slow"})
+		after(time.Second) // it waits, and there is no room for more
+		worked := 0
+		q, end := working(t, b, func(context.Context, int) (string, error) { worked++; return "done", nil })
+		defer end()
+		job, err := q.Submit(b.t.Context(), 1, &queue.SubmitOptions{Header: webhook.PushTo("http://asker.example/")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after(2 * time.Second)
+		if _, ended := job.Future().Peek(); ended || worked < 2 {
+			t.Error("the job has ended, and nobody will know", worked)
+		}
+		after(10 * time.Minute) // that is given up, and there is room
+		if n := len(back.Pushed()); n != 2 {
+			t.Error(n)
+		}
+		if _, err := job.Await(b.t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Callbacks to one host do not disturb those to another, and are not kept in mind.
+func TestS7_Callbacks(t *testing.T) {
+	inTown(t, webhook.SenderOptions{Concurrency: 16, Callbacks: webhook.Endpoint{Concurrency: 2}}, func(b *town) {
+		hang := &webhooktest.Target{Steps: []webhooktest.Step{{Hang: true}}}
+		back := &webhooktest.Target{}
+		b.mu.Lock()
+		b.targets["hangs.example"], b.targets["asker.example"] = hang, back
+		b.mu.Unlock()
+		push := webhook.Push(b.Sender)
+		for i := range 100 {
+			for _, host := range []string{"hangs", "asker"} {
+				err := push(b.t.Context(), antiphon.Operation{ID: fmt.Sprint(host, i), State: antiphon.StateSucceeded, Metadata: webhook.PushTo("http://" + host + ".example/")})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		after(2 * time.Second)
+		if n := len(back.Pushed()); n != 100 || hang.AtOnce() > 2 {
+			t.Error(n, hang.AtOnce())
+		}
+		if n := webhook.CallbacksKnown(b.Sender); n != 1 {
+			t.Error("known:", n)
+		}
+	})
+}
+
+func TestX6_CallbacksKnownAreBounded(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		push := webhook.Push(b.Sender)
+		for i := range 5000 {
+			if err := push(b.t.Context(), antiphon.Operation{ID: fmt.Sprint(i), Metadata: webhook.PushTo(fmt.Sprintf("http://n%d.example/", i))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		after(4 * time.Second)
+		if n := webhook.CallbacksKnown(b.Sender); n > 4096 || n < 4000 {
+			t.Error(n)
+		}
+	})
+}
