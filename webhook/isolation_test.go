@@ -3,6 +3,7 @@ package webhook_test
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,16 +54,16 @@ func TestS7_OneHangingPercentDelaysNobody(t *testing.T) {
 // Endpoints that answered until now begin to hang, all of their places taken.
 func TestS7_WhatBeginsToHang(t *testing.T) {
 	inTown(t, webhook.SenderOptions{Concurrency: 64}, func(b *town) {
-		down := false
+		var down atomic.Bool
 		for i := range 5 {
-			b.at(fmt.Sprintf("bad%d", i), &webhooktest.Target{By: func(int, webhooktest.Pushed) webhooktest.Step { return webhooktest.Step{Hang: down} }})
+			b.at(fmt.Sprintf("bad%d", i), &webhooktest.Target{By: func(int, webhooktest.Pushed) webhooktest.Step { return webhooktest.Step{Hang: down.Load()} }})
 		}
 		b.at("good", &webhooktest.Target{})
 		for i := range 20 {
 			b.send(webhook.Message{ID: fmt.Sprint("warm", i)})
 		}
 		after(time.Minute)
-		down = true
+		down.Store(true)
 		for i := range 100 {
 			b.send(webhook.Message{ID: fmt.Sprint("o", i)})
 		}
@@ -77,7 +78,7 @@ func TestS7_WhatBeginsToHang(t *testing.T) {
 			t.Error("of 120 there arrived", n)
 		}
 		after(time.Hour) // they come back, and nothing is lost
-		down = false
+		down.Store(false)
 		after(24 * time.Hour)
 		if n := len(b.told("webhook.delivered")); n != 6*120 {
 			t.Error("in the end there arrived", n)
@@ -88,9 +89,9 @@ func TestS7_WhatBeginsToHang(t *testing.T) {
 // Second attempts have a lane of their own: a flood of them leaves room for first ones.
 func TestS7_RetriesHaveALaneOfTheirOwn(t *testing.T) {
 	inTown(t, webhook.SenderOptions{Concurrency: 8, Schedule: webhook.Schedule{Delays: []time.Duration{0, 10 * time.Second}, Jitter: -1}}, func(b *town) {
-		slow := false
+		var slow atomic.Bool
 		flood := &webhooktest.Target{By: func(int, webhooktest.Pushed) webhooktest.Step {
-			if slow {
+			if slow.Load() {
 				return webhooktest.Step{Delay: 5 * time.Second}
 			}
 			return webhooktest.Step{Status: 500}
@@ -102,7 +103,7 @@ func TestS7_RetriesHaveALaneOfTheirOwn(t *testing.T) {
 			b.send(webhook.Message{ID: fmt.Sprint(i)})
 		}
 		after(9 * time.Second)
-		slow = true
+		slow.Store(true)
 		after(3 * time.Second) // the second attempts are under way
 		if n := flood.AtOnce(); n > 8 {
 			t.Fatal(n)
@@ -172,9 +173,9 @@ func TestRate(t *testing.T) {
 // After some failures in a row an endpoint is left alone, and then one attempt tells.
 func TestBreaker(t *testing.T) {
 	inTown(t, webhook.SenderOptions{BreakAfter: 3}, func(b *town) {
-		up := false
+		var up atomic.Bool
 		to := &webhooktest.Target{By: func(int, webhooktest.Pushed) webhooktest.Step {
-			if up {
+			if up.Load() {
 				return webhooktest.Step{Delay: time.Second}
 			}
 			return webhooktest.Step{Status: 500, Delay: time.Second}
@@ -198,7 +199,7 @@ func TestBreaker(t *testing.T) {
 		if to.AtOnce() != 1 {
 			t.Error("at once:", to.AtOnce())
 		}
-		up = true
+		up.Store(true)
 		after(10 * time.Minute)
 		if n := len(b.told("webhook.delivered")); n != 40 {
 			t.Error(n, "arrived")

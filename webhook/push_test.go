@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,16 +142,16 @@ func TestPushIsAcceptedBeforeTheJobEnds(t *testing.T) {
 		b.at("slow", &webhooktest.Target{Steps: []webhooktest.Step{{Status: 500}}})
 		b.send(webhook.Message{ID: "in the way", Endpoint: "slow"})
 		after(time.Second) // it waits, and there is no room for more
-		worked := 0
-		q, end := working(t, b, func(context.Context, int) (string, error) { worked++; return "done", nil })
+		var worked atomic.Int32
+		q, end := working(t, b, func(context.Context, int) (string, error) { worked.Add(1); return "done", nil })
 		defer end()
 		job, err := q.Submit(b.t.Context(), 1, &queue.SubmitOptions{Header: webhook.PushTo("http://asker.example/")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		after(2 * time.Second)
-		if _, ended := job.Future().Peek(); ended || worked < 2 {
-			t.Error("the job has ended, and nobody will know", worked)
+		if _, ended := job.Future().Peek(); ended || worked.Load() < 2 {
+			t.Error("the job has ended, and nobody will know", worked.Load())
 		}
 		after(10 * time.Minute) // that is given up, and there is room
 		if n := len(back.Pushed()); n != 2 {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -352,10 +353,9 @@ func TestTheSameIDIsSentOnce(t *testing.T) {
 
 func TestOrdered(t *testing.T) {
 	inTown(t, webhook.SenderOptions{}, func(b *town) {
-		failed := false
+		var failed atomic.Bool
 		ordered := &webhooktest.Target{By: func(n int, p webhooktest.Pushed) webhooktest.Step {
-			if string(p.Body) == "2" && !failed {
-				failed = true
+			if string(p.Body) == "2" && failed.CompareAndSwap(false, true) {
 				return webhooktest.Step{Status: 500}
 			}
 			return webhooktest.Step{Delay: time.Second}

@@ -149,9 +149,9 @@ func TestShutdownInAHurry(t *testing.T) {
 
 func TestRecover(t *testing.T) {
 	inTown(t, webhook.SenderOptions{Schedule: webhook.Schedule{Delays: []time.Duration{0, time.Second}}, BreakAfter: 1000}, func(b *town) {
-		up := false
+		var up atomic.Bool
 		to := &webhooktest.Target{By: func(int, webhooktest.Pushed) webhooktest.Step {
-			if up {
+			if up.Load() {
 				return webhooktest.Step{}
 			}
 			return webhooktest.Step{Status: 500}
@@ -169,7 +169,7 @@ func TestRecover(t *testing.T) {
 		if n := len(b.dead()); n != 8 {
 			t.Fatal(n)
 		}
-		up = true
+		up.Store(true)
 		for _, tt := range []struct {
 			do   func() (int, error)
 			want int
