@@ -48,7 +48,7 @@ func TestEnding(t *testing.T) {
 			_, err = job.Await(t.Context())
 			op := <-told
 			if op.ID != job.ID() || op.Kind != "ends" || op.State != tt.state || op.Attempt != tt.attempt || string(op.Result) != tt.result ||
-				op.Metadata["a"] != "b" || (op.Err != nil) != (err != nil) || errors.Is(op.Err, queue.ErrDead) != tt.dead || op.Ended.IsZero() {
+				op.Metadata["a"] != "b" || (op.Err != nil) != (err != nil) || op.Err != nil && errors.Is(op.Err, queue.ErrDead) != tt.dead || op.Ended.IsZero() {
 				t.Errorf("%d: %+v, %v", tt.n, op, err)
 			}
 		}
