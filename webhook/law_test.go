@@ -44,7 +44,7 @@ func (a *answerer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.work.Go(func() {
 		defer cancel()
 		defer close(pushed)
-		v, err := future.Call(ctx, a.f, q).Await(nil)
+		v, err := future.Call(ctx, a.f, q).Await(noContext)
 		a.push(r.Header.Get("Answer-To"), webhook.Answer(v, err))
 	})
 	if a.early {

@@ -52,7 +52,7 @@ func TestMuxPatterns(t *testing.T) {
 			t.Errorf("%q: %v", kind, err)
 		}
 	}
-	if err := new(webhook.Mux).Handle(nil, webhook.Message{Type: "a"}); !errors.Is(err, webhook.ErrUnhandled) {
+	if err := new(webhook.Mux).Handle(noContext, webhook.Message{Type: "a"}); !errors.Is(err, webhook.ErrUnhandled) {
 		t.Errorf("zero value: %v", err)
 	}
 }
@@ -73,7 +73,7 @@ func TestX5_MuxMistakes(t *testing.T) {
 	}
 	var x webhook.Mux
 	webhook.On[int](&x, "a", nil)
-	if err := x.Handle(nil, webhook.Message{Type: "a"}); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
+	if err := x.Handle(noContext, webhook.Message{Type: "a"}); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
 		t.Errorf("nil function: %v", err)
 	}
 }
@@ -131,7 +131,7 @@ func TestX1_MuxWhileServing(t *testing.T) {
 			for j := range 200 {
 				webhook.On(x, fmt.Sprintf("t%d.%d", i, j), func(context.Context, int, webhook.Message) error { return nil })
 				webhook.On(x, fmt.Sprintf("t%d.%d.*", i, j), func(context.Context, int, webhook.Message) error { return nil })
-				if err := x.Handle(nil, webhook.Message{Type: fmt.Sprintf("t%d.%d.x", i, j), Body: []byte("1")}); err != nil {
+				if err := x.Handle(noContext, webhook.Message{Type: fmt.Sprintf("t%d.%d.x", i, j), Body: []byte("1")}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -132,6 +132,9 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	synctest.Test(t, test)
 }
 
+// noContext counts as context.Background.
+var noContext context.Context
+
 func nothing(context.Context, webhook.Message) error { return nil }
 
 func TestHandlersOutcomes(t *testing.T) {

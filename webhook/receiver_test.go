@@ -647,7 +647,7 @@ func TestShutdown(t *testing.T) {
 		go func() { codes <- push(r, seal{}.sealed("/", "m1", "x")).Code }()
 		synctest.Wait()
 		began := time.Now()
-		if err := r.Shutdown(nil); err != nil || time.Since(began) != time.Second || <-codes != 204 {
+		if err := r.Shutdown(noContext); err != nil || time.Since(began) != time.Second || <-codes != 204 {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 		a := push(r, seal{}.sealed("/", "m2", "x"))
@@ -682,7 +682,7 @@ func TestShutdownWithoutPatience(t *testing.T) {
 		if err := r.Shutdown(ctx); err != nil && err != why {
 			t.Errorf("again: %v", err)
 		}
-		if err := r.Shutdown(nil); err != nil {
+		if err := r.Shutdown(noContext); err != nil {
 			t.Errorf("at last: %v", err)
 		}
 	})
