@@ -17,24 +17,23 @@ var (
 	errSlow     = &RejectError{Reason: ReasonSlow}
 )
 
+// hurry bounds the time for the body, also for what of it the server reads when the
+// request is refused, and reports whether the connection keeps to it. The clock of
+// connections is always the real one.
+func (in *intake) hurry(w http.ResponseWriter) (deadline time.Time, kept bool) {
+	deadline = time.Now().Add(in.patience)
+	return deadline, http.NewResponseController(w).SetReadDeadline(deadline) == nil
+}
+
 // read reads the body, within the limits of size and time.
-func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.Body == nil || r.Body == http.NoBody {
+func (in *intake) read(r *http.Request, kept bool) ([]byte, error) {
+	switch {
+	case r.Body == nil || r.Body == http.NoBody:
 		return []byte{}, nil
-	}
-	// The clock of connections is always the real one.
-	c := http.NewResponseController(w)
-	deadline := time.Now().Add(in.patience)
-	if c.SetReadDeadline(deadline) != nil {
+	case !kept:
 		return in.readAside(r)
 	}
-	body, err := readBody(r.Body, r.ContentLength, in.maxBody)
-	// The server sets another for the next request. Until then this one is in the way of
-	// nothing, if there is an answer before it.
-	if err == nil && time.Until(deadline) < in.inline+time.Second {
-		_ = c.SetReadDeadline(time.Time{})
-	}
-	return body, err
+	return readBody(r.Body, r.ContentLength, in.maxBody)
 }
 
 // readAside reads where there are no deadlines: on a goroutine that ends when the

@@ -36,6 +36,7 @@ func (r *Receiver) shakeHands(w http.ResponseWriter, req *http.Request) bool {
 	if len(origin) != 1 || len(rate) > 1 || !slices.Contains(r.opts.Origins, origin[0]) {
 		return false
 	}
+	r.hurry(w)
 	h := w.Header()
 	if len(rate) == 1 {
 		n, err := strconv.ParseUint(rate[0], 10, 31)

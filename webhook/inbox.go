@@ -157,6 +157,7 @@ func (in *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	t, ok := parseToken(name)
 	if !ok {
+		in.in.hurry(w)
 		in.in.refuse(w, r, errNoURL)
 		return
 	}

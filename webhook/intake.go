@@ -40,6 +40,7 @@ func (in *intake) take(w http.ResponseWriter, r *http.Request, url string) (Mess
 // verified checks in the order that the package promises. Until the last step nothing
 // but the header and the size of the body is looked at.
 func (in *intake) verified(w http.ResponseWriter, r *http.Request, url string) (m Message, err error) {
+	deadline, kept := in.hurry(w)
 	if r.Method != http.MethodPost {
 		return m, &RejectError{Reason: ReasonMethod}
 	}
@@ -55,8 +56,13 @@ func (in *intake) verified(w http.ResponseWriter, r *http.Request, url string) (
 	case err != nil:
 		return m, err
 	}
-	if push.Body, err = in.read(w, r); err != nil {
+	if push.Body, err = in.read(r, kept); err != nil {
 		return m, err
+	}
+	// The server sets another deadline for the next request. Until then this one is in
+	// the way of nothing, if there is an answer before it.
+	if kept && time.Until(deadline) < in.inline+time.Second {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	}
 	err = safely(func() (err error) {
 		m, err = in.verifier.Verify(r.Context(), push)

@@ -37,7 +37,8 @@ type Handler func(ctx context.Context, m Message) error
 var (
 	// ErrOverrun: the handler took longer than ReceiverOptions.Inline. Whoever pushed
 	// was told to do it again later, and what the handler returns decides whether the
-	// message is handled again.
+	// message is handled again. It is observed then, and once more when the handler has
+	// returned.
 	ErrOverrun error = &antiphon.Error{
 		Code:    antiphon.CodeDeadlineExceeded,
 		Class:   antiphon.ClassUnknown,

@@ -310,6 +310,39 @@ func TestW7_Slowloris(t *testing.T) {
 	})
 }
 
+// W7: a body that drips after the request was refused is given up as soon.
+func TestW7_SlowlorisRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		method, time string
+		status       int
+	}{"stale": {"POST", "1", 401}, "method": {"PUT", "1", 405}, "handshake": {"OPTIONS", "1", 200}, "inbox": {"POST", "1", 404}} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var h http.Handler = webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{Origins: []string{"a.example"}})
+				if name == "inbox" {
+					h = webhook.NewInbox(answers, nil)
+				}
+				n := pollertest.Serve(h)
+				defer n.Close()
+				body, drip := io.Pipe()
+				req, _ := http.NewRequest(tt.method, n.URL, body)
+				seal{}.sign(req.Header, "m", "")
+				req.Header.Set("X-Time", tt.time)
+				req.Header.Set("WebHook-Request-Origin", "a.example")
+				req.ContentLength = 100
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				began := time.Now()
+				res, err := n.Client().Do(req.WithContext(ctx))
+				if err != nil || res.StatusCode != tt.status || time.Since(began) > 6*time.Second {
+					t.Errorf("%v %v after %v", res, err, time.Since(began))
+				}
+				drip.Close()
+			})
+		})
+	}
+}
+
 // The same where the ResponseWriter knows no deadlines.
 func TestW7_SlowlorisWithoutDeadlines(t *testing.T) {
 	bubble(t, func(t *testing.T) {
