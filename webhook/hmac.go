@@ -225,13 +225,11 @@ func (f *hmacForm) read(r *Request) (p reading, err error) {
 	if err == nil {
 		p.typ, err = optional(r.Header, f.Type)
 	}
-	switch {
-	case err != nil:
-		return p, err
-	case f.Timestamp != "":
-		p.stamp, err = only(r.Header, f.Timestamp)
-	case f.Separator != "":
+	if err == nil && f.Separator != "" {
 		p.stamp, err = f.scan(p.codes)
+	}
+	if err == nil && f.Timestamp != "" {
+		p.stamp, err = only(r.Header, f.Timestamp)
 	}
 	if err == nil && f.stamped {
 		p.time, err = stamped(r.At, p.stamp, f.Tolerance)
