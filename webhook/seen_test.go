@@ -118,7 +118,7 @@ func TestMessageKey(t *testing.T) {
 		t.Error("of messages with a time, the id counts")
 	}
 	// Nothing runs into anything else.
-	if a, b := (webhook.Message{Endpoint: "e1", ID: "2", IDSigned: true}), (webhook.Message{Endpoint: "e", ID: "12", IDSigned: true}); same(a, b) {
+	if a, b := (webhook.Message{Endpoint: "e\x00x", ID: "2", IDSigned: true}), (webhook.Message{Endpoint: "e", ID: "x\x002", IDSigned: true}); same(a, b) {
 		t.Error("endpoint and id run into each other")
 	}
 	if same(webhook.Message{IDSigned: true, Body: []byte("x")}, webhook.Message{IDSigned: true, Body: []byte("y")}) {
