@@ -92,6 +92,10 @@ func (x *exchange) refuse(err error) {
 	if after, ok := antiphon.RetryDelay(r.err); ok || r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable {
 		x.advise(max(after, time.Second))
 	}
+	if x.aip {
+		x.refuseAIP(r)
+		return
+	}
 	x.problem(r)
 }
 
