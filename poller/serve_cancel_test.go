@@ -78,6 +78,7 @@ func TestP10_ResultsAreKeptAndThenGone(t *testing.T) {
 	serving(t, slowly, o, func(t *testing.T, s *site) {
 		at := s.start("10").get("Operation-Location")
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		ended := time.Now()
 		for time.Since(ended) < time.Hour {
 			if a := s.do("GET", at+"/result", ""); a.StatusCode != 200 || string(a.body) != `"done"` {

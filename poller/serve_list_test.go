@@ -84,7 +84,7 @@ func TestP9_ForeignOperationsAreUnknown(t *testing.T) {
 			t.Error(a)
 		}
 		// When it is gone, it is 410 to its owner alone.
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second)
 		if a := s.do("DELETE", at, "", "X-Who", "me"); a.StatusCode != 204 {
 			t.Error(a)
 		}
@@ -186,7 +186,7 @@ func TestBatchGet(t *testing.T) {
 	serving(t, slowly, nil, func(t *testing.T, s *site) {
 		var ids []string
 		for i := range 200 {
-			ids = append(ids, s.start(fmt.Sprint(i%2)).get("Operation-Id"))
+			ids = append(ids, s.start(fmt.Sprint(1+i%2)).get("Operation-Id"))
 		}
 		body := func(ids []string) string { b, _ := json.Marshal(map[string][]string{"ids": ids}); return string(b) }
 		l := s.do("POST", "/jobs/operations:batchGet", body(append([]string{"none"}, ids[1:]...))).list(t)

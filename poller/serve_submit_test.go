@@ -105,7 +105,7 @@ func TestIdempotencyKey(t *testing.T) {
 		if a := s.do("POST", "/jobs", "11", "Idempotency-Key", key); a.StatusCode != 422 || a.get("Operation-Id") != "" || a.problem(t).Error.Class != antiphon.ClassNotAccepted {
 			t.Error(a)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second)
 		if a := s.do("POST", "/jobs", "10", "Idempotency-Key", key); a.StatusCode != 200 || string(a.body) != `"done"` {
 			t.Error(a)
 		}
@@ -171,7 +171,7 @@ func TestMaxRunning(t *testing.T) {
 			t.Error(a)
 		}
 		s.start("10", "Idempotency-Key", "k")
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second)
 		if a := s.do("POST", "/jobs", "0"); a.StatusCode != 200 {
 			t.Error(a)
 		}

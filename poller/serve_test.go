@@ -188,7 +188,7 @@ func TestAcceptedWhenSlow(t *testing.T) {
 		if a = s.do("GET", monitor+"/result", ""); a.StatusCode != 202 || a.get("Location") != monitor+"/result" {
 			t.Error(a)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second)
 		if a = s.do("GET", monitor, ""); a.StatusCode != 200 || a.operation(t).State != antiphon.StateSucceeded {
 			t.Error(a)
 		}
