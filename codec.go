@@ -49,9 +49,12 @@ func (JSON) ContentType() string { return "application/json" }
 
 // Marshal encodes v.
 func (c JSON) Marshal(v any) ([]byte, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, Errorf(CodeInvalidArgument, "antiphon: a %T cannot be encoded as JSON: %w", v, err)
+	data, ok := encodeScalar(v)
+	if !ok {
+		var err error
+		if data, err = json.Marshal(v); err != nil {
+			return nil, Errorf(CodeInvalidArgument, "antiphon: a %T cannot be encoded as JSON: %w", v, err)
+		}
 	}
 	if err := c.check(data); err != nil {
 		return nil, err
@@ -64,6 +67,9 @@ func (c JSON) Marshal(v any) ([]byte, error) {
 func (c JSON) Unmarshal(data []byte, v any) error {
 	if err := c.check(data); err != nil {
 		return err
+	}
+	if decodeScalar(data, v) {
+		return nil
 	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return malformed(err, v)

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/antiphon-go/antiphon/internal/alarm"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -17,6 +18,8 @@ type follower struct {
 	alarm *alarm.Alarm
 	life  context.Context
 	die   context.CancelCauseFunc
+
+	curious atomic.Int32 // how many want every change
 
 	mu        sync.Mutex
 	closed    bool
@@ -37,8 +40,9 @@ type following struct {
 	owner     interested
 	next      *following // another of the same job
 	duplicate bool
-	placed    bool // the job is there, as far as we know
+	placed    atomic.Bool // the job is there, as far as we know
 	linked    bool
+	gone      bool // nobody waits, though it may be put back
 }
 
 // interested is who waits. It is called without a lock.
@@ -142,6 +146,7 @@ func (f *follower) remove(x *following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !x.linked {
+		x.gone = true
 		return
 	}
 	x.linked = false
@@ -165,24 +170,18 @@ func (f *follower) remove(x *following) {
 func (f *follower) replace(x *following, id string) {
 	f.remove(x)
 	f.mu.Lock()
-	x.id, x.duplicate, x.placed = id, true, true
+	x.id, x.duplicate, x.gone = id, true, false
+	x.placed.Store(true)
 	f.mu.Unlock()
 	f.add(x)
 	f.ask(id)
-}
-
-// place notes that the job of x is there.
-func (f *follower) place(x *following) {
-	f.mu.Lock()
-	x.placed = true
-	f.mu.Unlock()
 }
 
 // placedAs returns the id of x if its job is there, else "".
 func (f *follower) placedAs(x *following) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !x.placed {
+	if !x.placed.Load() {
 		return ""
 	}
 	return x.id
@@ -215,13 +214,36 @@ func (f *follower) takeAll(id string) *following {
 }
 
 // ended tells those who wait for id how it ended.
-func (f *follower) ended(id string, o outcome) {
-	for x := f.takeAll(id); x != nil; {
+func (f *follower) ended(id string, o outcome) { f.takeAll(id).ended(o) }
+
+// ended tells x, who was taken out, and those with it, how their job ended.
+func (x *following) ended(o outcome) {
+	for x != nil {
 		next := x.next
 		x.next = nil
 		x.owner.ended(o)
 		x = next
 	}
+}
+
+// putBack enters those again who were taken out for an end that has not come.
+func (f *follower) putBack(x *following) {
+	if x == nil {
+		return
+	}
+	id := x.id
+	for x != nil {
+		next := x.next
+		x.next = nil
+		f.mu.Lock()
+		gone := x.gone
+		f.mu.Unlock()
+		if !gone {
+			f.add(x)
+		}
+		x = next
+	}
+	f.ask(id) // what changed meanwhile was told to nobody
 }
 
 // hear is the goroutine that listens.
@@ -235,6 +257,9 @@ func (f *follower) hear() {
 			_ = w.Close()
 		}
 		return // until the next look, which does without
+	}
+	if s, ok := w.(sieve); ok {
+		s.only(f.cares)
 	}
 	f.watch = w
 	all := f.everybody()
@@ -261,11 +286,35 @@ func (f *follower) hear() {
 func (f *follower) everybody() []string {
 	all := make([]string, 0, len(f.jobs))
 	for id, x := range f.jobs {
-		if x.placed {
+		if x.placed.Load() {
 			all = append(all, id)
 		}
 	}
 	return all
+}
+
+// A sieve is a watch that asks who watches, under a lock of its own, what is worth
+// waking it for.
+type sieve interface {
+	only(func(*driver.Change) bool)
+}
+
+// cares reports whether anybody here wants to know of c.
+func (f *follower) cares(c *driver.Change) bool {
+	switch {
+	case c.CancelRequested && !c.State.Terminal():
+		return true // to be passed on to workers
+	case !c.State.Terminal() && !c.Progress && f.curious.Load() == 0:
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for x := f.jobs[c.ID]; x != nil; x = x.next {
+		if x.owner.wants(c) {
+			return true
+		}
+	}
+	return false
 }
 
 // hearAll looks after those whom the changes concern.

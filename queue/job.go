@@ -105,7 +105,7 @@ func (q *Queue[Q, R]) Attach(id string) *Job[R] {
 		j.promise.Reject(q.core.unsupported("Attach"))
 		return j
 	}
-	j.placed = true
+	j.placed.Store(true)
 	q.core.follow.add(&j.following)
 	q.core.follow.ask(id)
 	return j
@@ -179,7 +179,10 @@ func (c *core) updates(ctx context.Context, id string) iter.Seq2[antiphon.Operat
 			return
 		}
 		u := &update{wake: make(chan struct{}, 1)}
-		u.id, u.owner, u.placed = id, u, true
+		u.id, u.owner = id, u
+		u.placed.Store(true)
+		c.follow.curious.Add(1)
+		defer c.follow.curious.Add(-1)
 		c.follow.add(&u.following)
 		defer c.follow.remove(&u.following)
 		last := int64(0)

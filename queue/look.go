@@ -50,7 +50,7 @@ func (f *follower) placedOf(ids []string) map[string]bool {
 		x := f.jobs[id]
 		placed[id] = x != nil
 		for ; x != nil; x = x.next {
-			placed[id] = placed[id] && x.placed
+			placed[id] = placed[id] && x.placed.Load()
 		}
 	}
 	return placed
@@ -88,7 +88,7 @@ func (f *follower) lost(id string) {
 	f.mu.Lock()
 	x := f.jobs[id]
 	for p := x; p != nil; p = p.next {
-		if !p.placed {
+		if !p.placed.Load() {
 			f.mu.Unlock()
 			return
 		}
@@ -165,7 +165,7 @@ func (f *follower) turn() (ids []string) {
 		}
 		f.order = append(f.order, id)
 		for ; x != nil; x = x.next {
-			if x.placed {
+			if x.placed.Load() {
 				ids = append(ids, id)
 				break
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/benbjohnson/clock"
 
@@ -61,6 +62,7 @@ func Memory(o *MemoryOptions) driver.Backend {
 // memory is a set of stores, one for each queue.
 type memory struct {
 	opts   MemoryOptions
+	latest atomic.Pointer[store] // mostly the only one
 	mu     sync.RWMutex
 	queues map[string]*store
 	closed bool
@@ -77,6 +79,9 @@ func (m *memory) Capabilities() driver.Capabilities {
 
 // store returns the store of a queue, which it may have to make.
 func (m *memory) store(queue string) (*store, error) {
+	if s := m.latest.Load(); s != nil && s.name == queue {
+		return s, nil // which knows by itself whether it is closed
+	}
 	m.mu.RLock()
 	s, closed := m.queues[queue], m.closed
 	m.mu.RUnlock()
@@ -94,6 +99,7 @@ func (m *memory) store(queue string) (*store, error) {
 	if s = m.queues[queue]; s == nil {
 		s = newStore(m, queue)
 		m.queues[queue] = s
+		m.latest.Store(s)
 	}
 	return s, nil
 }
@@ -101,6 +107,7 @@ func (m *memory) store(queue string) (*store, error) {
 func (m *memory) Close() error {
 	m.mu.Lock()
 	m.closed = true
+	m.latest.Store(nil)
 	all := m.queues
 	m.queues = nil
 	m.mu.Unlock()

@@ -102,9 +102,9 @@ type claim struct {
 // duplicates finds the jobs that are there already. It returns nil if there are none,
 // and how many there are not.
 func (s *store) duplicates(jobs []driver.Envelope, now moment) (placed []driver.Placed, fresh int, err error) {
-	within := map[string]int{} // of Key and Unique, whose jobs come in this call
-	if len(jobs) == 1 {
-		within = nil
+	var within map[string]int // of Key and Unique, whose jobs come in this call
+	if len(jobs) > 1 {
+		within = map[string]int{}
 	}
 	for i := range jobs {
 		e := &jobs[i]

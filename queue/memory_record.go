@@ -53,6 +53,7 @@ type record struct {
 	final    final
 	cancel   bool
 	settled  bool // the lease of fence was ended by its holder
+	answered bool // payload is the result: of those that ended well most have nothing else
 }
 
 type recordMore struct {
@@ -137,7 +138,10 @@ func (s *store) show(r *record, payload bool) driver.Record {
 	if r.kind != "" {
 		d.Kind = r.kind
 	}
-	if payload {
+	switch {
+	case r.answered:
+		d.Result = r.payload
+	case payload:
 		d.Payload = r.payload
 	}
 	if r.ended() {
@@ -156,12 +160,14 @@ func (s *store) show(r *record, payload bool) driver.Record {
 
 // changed notes that r has another version now, and tells who watches.
 func (s *store) changed(r *record, now moment) {
-	s.tell(r, now, driver.Change{ID: r.id, State: r.state(), CancelRequested: r.cancel})
-}
-
-func (s *store) tell(r *record, now moment, c driver.Change) {
 	r.version++
 	r.updated = now
+	if len(s.watch) > 0 {
+		s.tell(&driver.Change{ID: r.id, State: r.state(), CancelRequested: r.cancel})
+	}
+}
+
+func (s *store) tell(c *driver.Change) {
 	for _, w := range s.watch {
 		w.tell(c)
 	}

@@ -62,7 +62,9 @@ func (m *memory) Extend(_ context.Context, queue string, x []driver.Extension) [
 			e := r.extra()
 			e.percent, e.message = p.Percent, p.Message
 			e.data, _ = p.Data.([]byte)
-			s.tell(r, now, driver.Change{ID: r.id, State: antiphon.StateRunning, CancelRequested: r.cancel, Progress: true})
+			r.version++
+			r.updated = now
+			s.tell(&driver.Change{ID: r.id, State: antiphon.StateRunning, CancelRequested: r.cancel, Progress: true})
 		}
 		if r.cancel {
 			return driver.ErrCanceled
@@ -157,12 +159,14 @@ func (s *store) end(r *record, now moment, how ending) {
 		s.drop(r)
 		return
 	}
-	if r.more != nil || how.result != nil || how.err != nil {
+	if r.more == nil && how.err == nil && how.contentType == "" && !how.bury {
+		r.payload, r.answered = how.result, true
+	} else {
 		m := r.extra()
 		m.result, m.contentType, m.err, m.checkpoint = how.result, how.contentType, how.err, nil
-	}
-	if !how.bury && (r.more == nil || r.more.key == "") {
-		r.payload = nil
+		if !how.bury && m.key == "" {
+			r.payload = nil
+		}
 	}
 	to.push(r)
 	if to.n > limit {

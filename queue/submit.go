@@ -172,7 +172,7 @@ func (c *core) check(e *driver.Envelope) error {
 
 // put stores jobs and follows them.
 func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*following) error {
-	if c.isClosed() {
+	if c.closed.Load() {
 		return ErrClosed
 	}
 	r := driver.PutRequest{Queue: c.name, Jobs: jobs, Capacity: c.opts.Capacity, Overflow: c.opts.Overflow}
@@ -202,7 +202,7 @@ func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*follow
 	}
 	for i, f := range follow {
 		if placed == nil || !placed[i].Duplicate || placed[i].ID == f.id {
-			c.follow.place(f)
+			f.placed.Store(true)
 			continue
 		}
 		c.follow.replace(f, placed[i].ID)
@@ -229,7 +229,7 @@ func SubmitTx[Tx, Q, R any](ctx context.Context, q *Queue[Q, R], tx Tx, v Q, o *
 	if !ok {
 		return "", c.unsupported(fmt.Sprintf("transactions of type %T", tx))
 	}
-	if c.isClosed() {
+	if c.closed.Load() {
 		return "", ErrClosed
 	}
 	e, err := q.envelope(ctx, v, o)

@@ -60,7 +60,7 @@ func (w *worker) finished(t *task, result []byte, err error) {
 	t.worked = w.alarm.Now()
 	lost := t.lost
 	w.mu.Unlock()
-	cause := context.Cause(t)
+	cause := t.Cause()
 	t.Cancel(nil)
 	if lost {
 		w.core.observe(antiphon.Event{Name: "queue.late", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})

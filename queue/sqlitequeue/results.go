@@ -9,6 +9,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
+	"github.com/antiphon-go/antiphon/queue/sqlitequeue/internal/headers"
 )
 
 // The columns of a record, of a job and of one that has ended.
@@ -38,7 +39,7 @@ func scanRecord(rows *sql.Rows) (r driver.Record, until int64, err error) {
 	}
 	r.Key, r.Unique, r.Group = key.String, uniq.String, grp.String
 	r.Err = decodeError(text)
-	r.Header, _ = decodeHeader(header) // one that cannot be read hides nothing else
+	r.Header, _ = headers.Decode(header) // one that cannot be read hides nothing else
 	return r, until, nil
 }
 
