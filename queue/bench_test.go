@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/internal/ident"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -92,10 +94,66 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 }
 
+// byHand is the least that has a typed answer from a worker: names that cannot be
+// guessed, a table under a lock, two channels, and values that are encoded both ways. It
+// has no leases, no times, no retries, and no end.
+type byHand struct {
+	ids  ident.Source
+	mu   sync.Mutex
+	jobs map[string]*byHandJob
+	work chan *byHandJob
+}
+
+type byHandJob struct {
+	id      string
+	payload []byte
+	answer  future.Promise[int]
+}
+
+func (h *byHand) do() {
+	codec := antiphon.JSON{}
+	for j := range h.work {
+		n := 0
+		err := codec.Unmarshal(j.payload, &n)
+		result, _ := codec.Marshal(n)
+		h.mu.Lock()
+		waits := h.jobs[j.id]
+		delete(h.jobs, j.id)
+		h.mu.Unlock()
+		v := 0
+		if err == nil {
+			err = codec.Unmarshal(result, &v)
+		}
+		waits.answer.Settle(v, err)
+	}
+}
+
+func (h *byHand) submit(n int) *byHandJob {
+	payload, _ := antiphon.JSON{}.Marshal(n)
+	j := &byHandJob{id: h.ids.Next(), payload: payload}
+	h.mu.Lock()
+	h.jobs[j.id] = j
+	h.mu.Unlock()
+	h.work <- j
+	return j
+}
+
 // From Submit to the answer, through a worker.
 func BenchmarkSubmitAwait(b *testing.B) {
 	ctx := context.Background()
 	for _, flight := range []int{1, 64} {
+		b.Run(fmt.Sprintf("byhand/inflight=%d", flight), func(b *testing.B) {
+			h := &byHand{jobs: map[string]*byHandJob{}, work: make(chan *byHandJob, 64)}
+			defer close(h.work)
+			go h.do()
+			b.ReportAllocs()
+			b.ResetTimer()
+			share(b.N, flight, func() {
+				if v, err := h.submit(7).answer.Future().Await(ctx); v != 7 || err != nil {
+					b.Error(v, err)
+				}
+			})
+		})
 		b.Run(fmt.Sprintf("inflight=%d", flight), func(b *testing.B) {
 			m := queue.Memory(&queue.MemoryOptions{MaxKept: 1024})
 			q, err := queue.New[int, int]("bench", m, nil)
@@ -107,26 +165,18 @@ func BenchmarkSubmitAwait(b *testing.B) {
 			go func() {
 				ended <- q.Work(stop, func(_ context.Context, n int) (int, error) { return n, nil }, &queue.WorkOptions{Concurrency: 64})
 			}()
-			var left atomic.Int64
-			left.Store(int64(b.N))
 			b.ReportAllocs()
 			b.ResetTimer()
-			var wg sync.WaitGroup
-			for range flight {
-				wg.Go(func() {
-					for left.Add(-1) >= 0 {
-						j, err := q.Submit(ctx, 7, nil)
-						if err != nil {
-							b.Error(err)
-							return
-						}
-						if v, err := j.Await(ctx); v != 7 || err != nil {
-							b.Error(v, err)
-						}
-					}
-				})
-			}
-			wg.Wait()
+			share(b.N, flight, func() {
+				j, err := q.Submit(ctx, 7, nil)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				if v, err := j.Await(ctx); v != 7 || err != nil {
+					b.Error(v, err)
+				}
+			})
 			b.StopTimer()
 			cancel()
 			<-ended
@@ -134,6 +184,21 @@ func BenchmarkSubmitAwait(b *testing.B) {
 			_ = m.Close()
 		})
 	}
+}
+
+// share has do called n times in all by some goroutines.
+func share(n, goroutines int, do func()) {
+	var left atomic.Int64
+	left.Store(int64(n))
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				do()
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A million jobs that wait: what each weighs beyond its payload.

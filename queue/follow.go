@@ -54,7 +54,7 @@ type interested interface {
 	// progressed is told of a record that is not the last.
 	progressed(*driver.Record)
 	// wants reports whether a change is worth a look.
-	wants(*driver.Change) bool
+	wants(driver.Change) bool
 }
 
 func (f *follower) init(c *core) {
@@ -296,11 +296,11 @@ func (f *follower) everybody() []string {
 // A sieve is a watch that asks who watches, under a lock of its own, what is worth
 // waking it for.
 type sieve interface {
-	only(func(*driver.Change) bool)
+	only(func(driver.Change) bool)
 }
 
 // cares reports whether anybody here wants to know of c.
-func (f *follower) cares(c *driver.Change) bool {
+func (f *follower) cares(c driver.Change) bool {
 	switch {
 	case c.CancelRequested && !c.State.Terminal():
 		return true // to be passed on to workers
@@ -322,7 +322,7 @@ func (f *follower) hearAll(changes []driver.Change) {
 	var ids []string
 	f.mu.Lock()
 	for i := range changes {
-		c := &changes[i]
+		c := changes[i]
 		if c.ID == "" { // some were missed
 			ids = f.everybody()
 			break

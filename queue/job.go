@@ -76,7 +76,7 @@ func (j *Job[R]) ended(o outcome) {
 
 func (j *Job[R]) failed(err error)            { j.promise.Reject(err) }
 func (j *Job[R]) progressed(r *driver.Record) {}
-func (j *Job[R]) wants(c *driver.Change) bool { return c.State.Terminal() }
+func (j *Job[R]) wants(c driver.Change) bool  { return c.State.Terminal() }
 func (c *core) cancel(ctx context.Context, id string) error {
 	if c.control == nil {
 		return c.unsupported("Cancel")
@@ -170,7 +170,7 @@ func (u *update) signal() {
 func (u *update) ended(outcome)               { u.signal() }
 func (u *update) failed(err error)            { u.why.Store(&err); u.signal() }
 func (u *update) progressed(r *driver.Record) { u.signal() }
-func (u *update) wants(*driver.Change) bool   { return true }
+func (u *update) wants(driver.Change) bool    { return true }
 
 func (c *core) updates(ctx context.Context, id string) iter.Seq2[antiphon.Operation, error] {
 	return func(yield func(antiphon.Operation, error) bool) {
@@ -295,7 +295,7 @@ func (a *ask[R]) leave() {
 	}
 }
 
-func (a *ask[R]) wants(c *driver.Change) bool { return c.Progress || c.State.Terminal() }
+func (a *ask[R]) wants(c driver.Change) bool { return c.Progress || c.State.Terminal() }
 
 func (a *ask[R]) progressed(r *driver.Record) {
 	a.mu.Lock()

@@ -163,11 +163,11 @@ func (s *store) changed(r *record, now moment) {
 	r.version++
 	r.updated = now
 	if len(s.watch) > 0 {
-		s.tell(&driver.Change{ID: r.id, State: r.state(), CancelRequested: r.cancel})
+		s.tell(driver.Change{ID: r.id, State: r.state(), CancelRequested: r.cancel})
 	}
 }
 
-func (s *store) tell(c *driver.Change) {
+func (s *store) tell(c driver.Change) {
 	for _, w := range s.watch {
 		w.tell(c)
 	}

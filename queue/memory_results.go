@@ -174,8 +174,8 @@ const maxChanges = 4096
 // A memoryWatch is guarded by the lock of its store.
 type memoryWatch struct {
 	store  *store
-	wake   chan struct{}             // has room for one
-	wanted func(*driver.Change) bool // or nil: all is
+	wake   chan struct{}            // has room for one
+	wanted func(driver.Change) bool // or nil: all is
 	queue  []driver.Change
 	missed bool
 	closed bool
@@ -189,13 +189,13 @@ func (w *memoryWatch) signal() {
 }
 
 // only has w told of what wanted says yes to.
-func (w *memoryWatch) only(wanted func(*driver.Change) bool) {
+func (w *memoryWatch) only(wanted func(driver.Change) bool) {
 	w.store.mu.Lock()
 	defer w.store.mu.Unlock()
 	w.wanted = wanted
 }
 
-func (w *memoryWatch) tell(c *driver.Change) {
+func (w *memoryWatch) tell(c driver.Change) {
 	if w.wanted != nil && !w.wanted(c) {
 		return
 	}
@@ -203,7 +203,7 @@ func (w *memoryWatch) tell(c *driver.Change) {
 		w.missed = true
 		return
 	}
-	w.queue = append(w.queue, *c)
+	w.queue = append(w.queue, c)
 	if len(w.queue) == 1 {
 		w.signal()
 	}

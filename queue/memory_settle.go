@@ -64,7 +64,7 @@ func (m *memory) Extend(_ context.Context, queue string, x []driver.Extension) [
 			e.data, _ = p.Data.([]byte)
 			r.version++
 			r.updated = now
-			s.tell(&driver.Change{ID: r.id, State: antiphon.StateRunning, CancelRequested: r.cancel, Progress: true})
+			s.tell(driver.Change{ID: r.id, State: antiphon.StateRunning, CancelRequested: r.cancel, Progress: true})
 		}
 		if r.cancel {
 			return driver.ErrCanceled

@@ -39,6 +39,9 @@ func (s *settler) settle(t *task, what driver.Settlement) {
 		if again = s.sendOne(t); !again {
 			return
 		}
+		s.w.mu.Lock()
+		t.worked = s.w.alarm.Now()
+		s.w.mu.Unlock()
 	}
 	s.mu.Lock()
 	for s.sending {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -65,14 +66,30 @@ func (q *Queue[Q, R]) Submit(ctx context.Context, v Q, o *SubmitOptions) (*Job[R
 
 // submit stores a job that f follows.
 func (q *Queue[Q, R]) submit(ctx context.Context, v Q, o *SubmitOptions, f *following) error {
-	var one [1]driver.Envelope
-	var err error
-	if one[0], err = q.envelope(ctx, v, o); err != nil {
+	e, err := q.envelope(ctx, v, o)
+	if err != nil {
 		return err
 	}
-	f.id = one[0].ID
-	return q.core.put(background(ctx), one[:], []*following{f})
+	f.id = e.ID
+	if !q.core.caps.InProcess {
+		return q.core.put(background(ctx), []driver.Envelope{e}, []*following{f})
+	}
+	one := singles.Get().(*single)
+	one.jobs[0], one.follow[0] = e, f
+	err = q.core.put(background(ctx), one.jobs[:], one.follow[:])
+	*one = single{}
+	singles.Put(one)
+	return err
 }
+
+// A single is the slices around one job. They belong to who puts it, who uses them
+// again where nothing outside of the process could be late in reading them.
+type single struct {
+	jobs   [1]driver.Envelope
+	follow [1]*following
+}
+
+var singles = sync.Pool{New: func() any { return new(single) }}
 
 // SubmitAll stores a job for each of vs, or none of them, in one call. It is
 // otherwise as Submit; a Key or Unique name cannot be shared and is a mistake for

@@ -16,13 +16,13 @@ import (
 type task struct {
 	lifetime.Context // of the work, once it has begun
 	w                *worker
-	job              driver.Leased
+	job              *driver.Leased
 
 	// What follows is guarded by the worker's lock.
 	at      int    // place in worker.tasks
 	since   moment // when it was leased
 	until   moment // when the lease is over unless it is extended
-	worked  moment // when the work returned, or never
+	worked  moment // when the work returned, or before; or never
 	timeUp  moment // when its time is up, or never
 	grace   moment // when it is stuck, or never
 	begun   bool
@@ -104,25 +104,23 @@ func (t *task) run() {
 // begin makes t the context of the work, or says why it is not to be done.
 func (t *task) begin() error {
 	w, c := t.w, t.w.core
-	now := w.alarm.Now()
-	limit, cause := time.Duration(0), error(ErrTimeout)
+	timeUp, cause := never, error(ErrTimeout)
 	if t.job.Left > 0 {
-		limit, cause = max(t.job.Left-span(now-t.since), 1), ErrExpired // it may have waited here
+		timeUp, cause = alarm.After(t.since, t.job.Left), ErrExpired
 	}
-	if d := c.opts.Timeout; d > 0 && (limit == 0 || d < limit) {
-		limit, cause = d, ErrTimeout
+	if d := c.opts.Timeout; d > 0 {
+		if up := alarm.After(w.alarm.Now(), d); up < timeUp {
+			timeUp, cause = up, ErrTimeout
+		}
 	}
 	at := time.Time{}
-	if limit > 0 {
-		at = w.alarm.Time(alarm.After(now, limit))
+	if timeUp != never {
+		at = w.alarm.Time(timeUp)
 	}
 	t.Begin(w.base, at, cause)
 	w.mu.Lock()
 	t.begun, t.running = true, true
-	t.timeUp, t.grace = never, never
-	if limit > 0 {
-		t.timeUp = alarm.After(now, limit)
-	}
+	t.timeUp, t.grace = timeUp, never
 	lost, wished, next := t.lost, t.wished || t.job.CancelRequested, w.due(t)
 	hard := w.hard
 	w.mu.Unlock()

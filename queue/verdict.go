@@ -57,7 +57,9 @@ func Discard(err error) error {
 func (w *worker) finished(t *task, result []byte, err error) {
 	w.mu.Lock()
 	t.running = false
-	t.worked = w.alarm.Now()
+	if t.worked = t.since; !w.core.caps.InProcess { // there it is settled before anybody looks
+		t.worked = w.alarm.Now()
+	}
 	lost := t.lost
 	w.mu.Unlock()
 	cause := t.Cause()

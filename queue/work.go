@@ -196,7 +196,6 @@ func (w *worker) lead() {
 
 // take takes jobs until it has one to do itself, or there is no slot.
 func (w *worker) take() {
-	var buf []driver.Leased
 	for failures := 0; ; {
 		w.mu.Lock()
 		n := w.free + w.opts.Prefetch - len(w.waiting)
@@ -212,8 +211,7 @@ func (w *worker) take() {
 			w.mu.Unlock()
 			return
 		}
-		var err error
-		buf, err = w.core.backend.Take(w.taking, buf[:0], driver.TakeRequest{Queue: w.core.name, Max: n, Lease: w.core.opts.Lease, Wait: takeWait})
+		buf, err := w.core.backend.Take(w.taking, nil, driver.TakeRequest{Queue: w.core.name, Max: n, Lease: w.core.opts.Lease, Wait: takeWait})
 		w.rate.giveBack(n - len(buf))
 		if len(buf) > 0 {
 			failures = 0
@@ -284,7 +282,7 @@ func (w *worker) enter(leased []driver.Leased) []*task {
 func (w *worker) newTask(leased *driver.Leased, since moment) *task {
 	lease := w.core.opts.Lease
 	w.alarm.Set(alarm.After(since, lease/3))
-	return &task{w: w, job: *leased, since: since, until: alarm.After(since, lease), timeUp: never, grace: never, worked: never, told: -int64(reportEvery)}
+	return &task{w: w, job: leased, since: since, until: alarm.After(since, lease), timeUp: never, grace: never, worked: never, told: -int64(reportEvery)}
 }
 
 // enterOne enters a task. The caller holds the lock.
