@@ -125,19 +125,19 @@ func TestWhatTravels(t *testing.T) {
 		deadline, _ = ctx.Deadline()
 		return n, nil
 	}, o, func(t *testing.T, s *site) {
-		a := s.do("POST", "/jobs", "1", "traceparent", "00-1", "Tracestate", "a=b", "X-Tenant", "t1", "Authorization", "secret", "Idempotency-Key", "bare", "Antiphon-Timeout-Ms", "1500")
+		a := s.do("POST", "/jobs", "1", "traceparent", "00-1", "Tracestate", "a=b", "X-Tenant", "tenant!1", "Authorization", "secret", "Idempotency-Key", "bare", "Antiphon-Timeout-Ms", "1500")
 		if a.StatusCode != 200 || got.ID != a.get("Operation-Id") || got.Kind != "greet" || got.Attempt != 1 || got.Key != "me\nbare" {
 			t.Errorf("%+v %s", got, a)
 		}
 		if left := time.Until(deadline); left != 1500*time.Millisecond {
 			t.Errorf("it has %v", left)
 		}
-		for name, want := range map[string]string{"traceparent": "00-1", "tracestate": "a=b", "x-tenant": "t1", "authorization": "", "Authorization": ""} {
+		for name, want := range map[string]string{"traceparent": "00-1", "tracestate": "a=b", "x-tenant": "tenant!1", "authorization": "", "Authorization": ""} {
 			if got.Header[name] != want {
 				t.Errorf("%s is %q", name, got.Header[name])
 			}
 		}
-		if a := s.do("GET", "/jobs/operations/"+got.ID, ""); a.operation(t).Metadata != nil || strings.Contains(string(a.body), "t1") {
+		if a := s.do("GET", "/jobs/operations/"+got.ID, ""); a.operation(t).Metadata != nil || strings.Contains(string(a.body), "tenant!1") {
 			t.Error(a)
 		}
 	})
