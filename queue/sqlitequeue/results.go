@@ -133,11 +133,12 @@ func (b *Backend) List(ctx context.Context, queue string, l driver.ListRequest) 
 	}
 	var parts []string
 	var all []any
-	if l.State == "" || !l.State.Terminal() {
+	isLive := l.State == antiphon.StateQueued || l.State == antiphon.StateRunning
+	if l.State == "" || isLive {
 		parts = append(parts, "SELECT * FROM (SELECT "+liveRecord+live+" ORDER BY seq DESC LIMIT ?)")
 		all = append(append(all, liveArgs...), max(l.Limit, 1))
 	}
-	if l.State == "" || l.State.Terminal() {
+	if !isLive { // or a word that no job's state is
 		parts = append(parts, "SELECT * FROM (SELECT "+endedRecord+ended+" ORDER BY seq DESC LIMIT ?)")
 		all = append(append(all, endedArgs...), max(l.Limit, 1))
 	}
