@@ -1,0 +1,119 @@
+package poller
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// An aipDocument is an operation of AIP-151.
+type aipDocument struct {
+	Name     string          `json:"name"`
+	Done     *bool           `json:"done"` // false may be left out
+	Metadata json.RawMessage `json:"metadata"`
+	Error    json.RawMessage `json:"error"`
+	Response json.RawMessage `json:"response"`
+}
+
+// looksLikeAIP tells an operation from a result that happens to have a name.
+func (d *aipDocument) looksLikeAIP() bool {
+	if d.Done == nil && d.Metadata == nil && d.Error == nil && d.Response == nil {
+		return false
+	}
+	for segment := range strings.SplitSeq(d.Name, "/") {
+		if segment == "operations" {
+			return strings.Contains(d.Name, "/")
+		}
+	}
+	return false
+}
+
+// operation is the same in the library's words. The metadata of a server of ours is the
+// status.
+func (d *aipDocument) operation() antiphon.Operation {
+	op, err := readStatus(d.Metadata)
+	if err != nil {
+		op = antiphon.Operation{State: antiphon.StateRunning}
+	}
+	op.ID = d.Name
+	switch {
+	case d.Done == nil || !*d.Done:
+		if op.State.Terminal() {
+			op.State = antiphon.StateRunning
+		}
+	case len(d.Error) > 0 && string(d.Error) != "null":
+		if op.Err == nil {
+			op.Err = errorOf(d.Error)
+		}
+		if op.State == antiphon.StateSucceeded || !op.State.Terminal() {
+			op.State = antiphon.StateFailed
+			if op.Err != nil && op.Err.Code == antiphon.CodeCanceled {
+				op.State = antiphon.StateCanceled
+			}
+		}
+	default:
+		op.State, op.Err, op.Result = antiphon.StateSucceeded, nil, d.Response
+	}
+	return op
+}
+
+// readAIP reads an operation of AIP-151.
+func readAIP(body []byte) (antiphon.Operation, error) {
+	var d aipDocument
+	if err := decode(body, &d); err != nil {
+		return antiphon.Operation{}, err
+	}
+	if d.Name == "" {
+		return antiphon.Operation{}, unreadable("the answer is no operation")
+	}
+	return d.operation(), nil
+}
+
+// aipURL is the default of HTTPOptions.OperationURL.
+func aipURL(start *url.URL, name string) (*url.URL, error) {
+	name = strings.TrimPrefix(name, "/")
+	for segment := range strings.SplitSeq(name, "/") {
+		if segment == "" || segment == "." || segment == ".." {
+			return nil, unreadable("the name of the operation is no path")
+		}
+	}
+	u := &url.URL{Scheme: start.Scheme, Host: start.Host, Path: "/" + name}
+	version, _, more := strings.Cut(strings.TrimPrefix(start.Path, "/"), "/")
+	if more && len(version) > 1 && version[0] == 'v' && version[1] >= '0' && version[1] <= '9' {
+		u.Path = "/" + version + u.Path
+	}
+	return u, nil
+}
+
+// aipCodes are the codes of google/rpc/code.proto, by their numbers.
+var aipCodes = [...]antiphon.Code{
+	1:  antiphon.CodeCanceled,
+	2:  antiphon.CodeUnknown,
+	3:  antiphon.CodeInvalidArgument,
+	4:  antiphon.CodeDeadlineExceeded,
+	5:  antiphon.CodeNotFound,
+	6:  antiphon.CodeAlreadyExists,
+	7:  antiphon.CodePermissionDenied,
+	8:  antiphon.CodeResourceExhausted,
+	9:  antiphon.CodeFailedPrecondition,
+	10: antiphon.CodeAborted,
+	11: antiphon.CodeOutOfRange,
+	12: antiphon.CodeUnimplemented,
+	13: antiphon.CodeInternal,
+	14: antiphon.CodeUnavailable,
+	15: antiphon.CodeDataLoss,
+	16: antiphon.CodeUnauthenticated,
+}
+
+// codeOfNumber is the code of a number of google/rpc/code.proto, or of HTTP.
+func codeOfNumber(n int) antiphon.Code {
+	switch {
+	case n > 0 && n < len(aipCodes):
+		return aipCodes[n]
+	case n >= 400:
+		return codeOfHTTP(n)
+	}
+	return antiphon.CodeUnknown
+}
