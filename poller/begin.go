@@ -48,7 +48,10 @@ func Begin[R any](req *http.Request, o *HTTPOptions) (*Remote[R], error) {
 
 // A seal says whether a request may be sent, and whether it may have been: before its
 // body is read it is not.
-type seal struct{ state atomic.Int32 }
+type seal struct {
+	state atomic.Int32
+	until time.Time // when whoever asks will have gone; zero if that is not to be said
+}
 
 const (
 	sealed = iota // nothing was sent
@@ -94,7 +97,7 @@ func (c *caller) begin(patient, asker context.Context, req *http.Request, s *sea
 	}
 	again := req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
 	safe := idempotent(req)
-	doubt := false
+	doubt, late := false, 0
 	for n := 1; ; n++ {
 		m, err := c.attempt(patient, req, home, s, n > 1)
 		if err == nil {
@@ -109,7 +112,11 @@ func (c *caller) begin(patient, asker context.Context, req *http.Request, s *sea
 			return nil, &PollError{Name: c.pace.Name, Last: err, Cause: endOf(patient)}
 		}
 		d, ok := c.next(err, n)
-		if !ok || !again || !safe && class != antiphon.ClassNotAccepted || !c.rest(patient, d) {
+		if asker.Err() != nil {
+			late++
+			ok = ok && late < lastTries && !undialed(err)
+		}
+		if !ok || !again || !safe && class != antiphon.ClassNotAccepted || !c.rest(patient, asker, d) {
 			return nil, doubtful(err, doubt)
 		}
 	}
@@ -160,15 +167,17 @@ func (c *caller) next(err error, n int) (time.Duration, bool) {
 	return d, true
 }
 
-// rest waits for d, and reports false, at once, if ctx ends before.
-func (c *caller) rest(ctx context.Context, d time.Duration) bool {
-	if at, ok := ctx.Deadline(); ok && at.Sub(c.clock.Now()) < d {
+// rest waits for d, or until the asker has gone. It reports false, at once, if ctx ends
+// before.
+func (c *caller) rest(ctx, asker context.Context, d time.Duration) bool {
+	if at, ok := ctx.Deadline(); ok && time.Until(at) < d {
 		return false
 	}
 	rang := make(chan struct{})
 	defer c.clock.AfterFunc(d, func() { close(rang) }).Stop()
 	select {
 	case <-rang:
+	case <-asker.Done():
 	case <-ctx.Done():
 	}
 	return ctx.Err() == nil
@@ -192,6 +201,9 @@ func (c *caller) attempt(ctx context.Context, req *http.Request, home string, s 
 	r.Header = r.Header.Clone()
 	if r.Header == nil {
 		r.Header = make(http.Header)
+	}
+	if !s.until.IsZero() {
+		r.Header["Antiphon-Timeout-Ms"] = []string{timeoutOf(s.until)}
 	}
 	seals := func(body io.ReadCloser) io.ReadCloser { return letter{body, s, &sent} }
 	bodyless := req.Body == nil || req.Body == http.NoBody
@@ -375,6 +387,7 @@ func (c *caller) named(resp reply, at ref, d *aipDocument) (m *monitor, err erro
 // requests: then it is asked at once.
 func (m *monitor) saidFirst(op antiphon.Operation, resp reply) {
 	m.hint(&op, resp)
+	m.tag, m.tagged = resp.Header.Get("Etag"), m.at.url
 	m.held = m.LongPoll > 0 && resp.Header.Get("Preference-Applied") != ""
 	if !m.held {
 		m.first = &op

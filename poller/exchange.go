@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/antiphon-go/antiphon"
 )
@@ -188,4 +187,3 @@ func isMarkup(contentType string) bool {
 	t, _, _ := mime.ParseMediaType(contentType)
 	return t == "text/html" || t == "application/xhtml+xml"
 }
-

@@ -40,6 +40,7 @@ type monitor struct {
 	op      antiphon.Operation  // what was seen last
 	tag     string              // the entity tag of that, at tagged
 	tagged  *url.URL
+	looked  bool // there was a poll, so that news is what came after it
 	held    bool // the server holds requests when it is asked to
 	pointer string
 	stream  stream
@@ -115,11 +116,14 @@ func (m *monitor) note(ctx context.Context, op *antiphon.Operation) error {
 // look asks how far it is.
 func (m *monitor) look(ctx context.Context) (op antiphon.Operation, err error) {
 	header := make(http.Header, 4)
-	wait := m.wait(ctx)
+	wait, known := m.wait(ctx), m.tag != "" && m.tagged == m.at.url
+	if !known && !m.looked {
+		wait = 0
+	}
 	if wait > 0 {
 		header["Prefer"] = []string{"wait=" + strconv.Itoa(int(wait/time.Second))}
 	}
-	if m.tag != "" && m.tagged == m.at.url {
+	if known {
 		header["If-None-Match"] = []string{m.tag}
 	}
 	m.stream.offer(m, header)
@@ -142,6 +146,7 @@ func (m *monitor) look(ctx context.Context) (op antiphon.Operation, err error) {
 	case op.State.Terminal():
 		return op, nil
 	}
+	m.looked = true
 	m.hint(&op, resp)
 	if m.held = wait > 0 && resp.Header.Get("Preference-Applied") != ""; m.held {
 		// One that says that it has waited, and has not, is not believed.
@@ -156,7 +161,7 @@ func (m *monitor) look(ctx context.Context) (op antiphon.Operation, err error) {
 func (m *monitor) wait(ctx context.Context) time.Duration {
 	d := m.LongPoll
 	if at, ok := ctx.Deadline(); ok {
-		d = min(d, at.Sub(m.clock.Now()))
+		d = min(d, time.Until(at))
 	}
 	return max(m.bound(d), 0).Truncate(time.Second)
 }

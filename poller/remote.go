@@ -81,14 +81,17 @@ func followed[R any](ctx context.Context, m *monitor) *Remote[R] {
 		if err != nil {
 			return Status[R]{After: op.PollAfter}, err
 		}
-		return statusOf[R](m.caller, &op)
+		return statusFrom[R](m.caller, &op)
 	}, &pace)
 	r.f = future.Recover(f, func(err error) (v R, _ error) {
 		var gaveUp *PollError
-		if errors.As(err, &gaveUp) {
+		switch {
+		case errors.As(err, &gaveUp):
 			e := *gaveUp
 			e.Token = m.token()
 			err = &e
+		case !m.known().State.Terminal(): // the Scheduler did not take it
+			err = &PollError{Name: pace.Name, Cause: err, Token: m.token()}
 		}
 		m.feed.close(err)
 		return v, err
@@ -99,7 +102,7 @@ func followed[R any](ctx context.Context, m *monitor) *Remote[R] {
 // settled is the future of what has ended already.
 func settled[R any](m *monitor) *future.Future[R] {
 	return future.Map(future.Of(m.op), func(op antiphon.Operation) (v R, err error) {
-		st, err := statusOf[R](m.caller, &op)
+		st, err := statusFrom[R](m.caller, &op)
 		if err != nil {
 			return v, err
 		}
@@ -107,8 +110,8 @@ func settled[R any](m *monitor) *future.Future[R] {
 	})
 }
 
-// statusOf is op with its result decoded. What cannot be will not pass.
-func statusOf[R any](c *caller, op *antiphon.Operation) (st Status[R], err error) {
+// statusFrom is op with its result decoded. What cannot be will not pass.
+func statusFrom[R any](c *caller, op *antiphon.Operation) (st Status[R], err error) {
 	st = Status[R]{State: op.State, Err: op.Err, Percent: op.Percent, Message: op.Message, After: op.PollAfter, Version: op.Version}
 	if op.Err != nil && op.Err.Class == "" {
 		e := *op.Err
@@ -119,7 +122,9 @@ func statusOf[R any](c *caller, op *antiphon.Operation) (st Status[R], err error
 		return st, nil
 	}
 	if err := c.Codec.Unmarshal(op.Result, &st.Value); err != nil {
-		return st, antiphon.Permanent(antiphon.Errorf(antiphon.CodeOf(err), "poller: the result cannot be read: %w", err))
+		e := antiphon.Errorf(antiphon.CodeOf(err), "poller: the result cannot be read: %w", err)
+		e.Class, e.Permanent = antiphon.ClassUnknown, true
+		return st, e
 	}
 	return st, nil
 }
@@ -141,6 +146,12 @@ func background(ctx context.Context) context.Context {
 		return context.Background()
 	}
 	return ctx
+}
+
+// known is what was told last.
+func (m *monitor) known() antiphon.Operation {
+	op, _, _, _, _ := m.feed.after(-1)
+	return op
 }
 
 func (m *monitor) place() ref {
@@ -190,7 +201,7 @@ var errNotOver = &antiphon.Error{
 
 func (m *monitor) forget(ctx context.Context) error {
 	at := m.place()
-	if op, _, _, _, _ := m.feed.after(-1); !op.State.Terminal() {
+	if !m.known().State.Terminal() {
 		return errNotOver
 	}
 	if at.url == nil {

@@ -98,7 +98,9 @@ func (c *caller) redeem(token string) (at ref, err error) {
 	return at, nil
 }
 
-func wrongToken(why string) error { return antiphon.Errorf(antiphon.CodeInvalidArgument, "%w: %s", ErrToken, why) }
+func wrongToken(why string) error {
+	return antiphon.Errorf(antiphon.CodeInvalidArgument, "%w: %s", ErrToken, why)
+}
 
 // Resume follows the operation of a [Remote.Token] further, after a restart, say, until
 // ctx ends. The options are those of the start; with others than the token's Kind, or a
