@@ -104,6 +104,9 @@ func (d *dismissal) run() {
 			d.batch[0] = dismissed{}
 			d.batch = d.batch[1:]
 			x.settle(d.cause)
+			if d.own {
+				d.alarm.Stop()
+			}
 		}
 		d.fill()
 		d.done = len(d.batch) == 0

@@ -20,7 +20,8 @@ import (
 // Concurrency: all methods may be called by any number of goroutines.
 //
 // Closing: Close ends what is under way. A Scheduler that nobody closes leaves nothing
-// behind once all its futures have settled.
+// behind once all its futures have settled, but for its timer, which may go off once
+// more.
 //
 // Delivery and order: polls that have to wait for others are made in the order in which
 // they were due.
@@ -44,6 +45,7 @@ type Scheduler struct {
 	once  sync.Once
 	alarm *alarm.Alarm
 	now   func() time.Duration
+	own   bool // it is of one future, which nobody closes it after
 
 	mu     sync.Mutex
 	closed bool
@@ -267,6 +269,9 @@ func (s *Scheduler) land(f *flight) *flight {
 		stop()
 	}
 	s.alarm.Set(alarm.Moment(at))
+	if s.own && f.step.over {
+		s.alarm.Stop()
+	}
 	return next
 }
 
