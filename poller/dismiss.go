@@ -103,10 +103,10 @@ func (d *dismissal) run() {
 			x := d.batch[0]
 			d.batch[0] = dismissed{}
 			d.batch = d.batch[1:]
-			x.settle(d.cause)
 			if d.own {
 				d.alarm.Stop()
 			}
+			x.settle(d.cause)
 		}
 		d.fill()
 		d.done = len(d.batch) == 0

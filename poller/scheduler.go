@@ -228,24 +228,32 @@ func (s *Scheduler) work(f *flight) {
 	}
 }
 
-// board gives f its context, and reports whether the poll is still wanted.
+// board gives f its context, and reports whether the poll is still wanted: what its
+// context has to tell may be on its way.
 func (s *Scheduler) board(f *flight) bool {
 	ctx, cancel := context.WithCancelCause(f.ctx)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	f.ctx, f.cancel = ctx, cancel
-	return !f.entry.over
+	wanted := !f.entry.over
+	s.mu.Unlock()
+	if wanted = wanted && ctx.Err() == nil; !wanted {
+		f.track.polls--
+	}
+	return wanted
 }
 
 // land is called after the poll f, and returns the one that is to be made next.
 func (s *Scheduler) land(f *flight) *flight {
-	f.cancel(nil)
 	e := f.entry
-	if f.asked && !f.back {
-		err := f.track.gaveUp(context.Background(), nil)
+	if !f.back { // it was not made, or it ended its goroutine
+		err := f.track.gaveUp(f.ctx, nil)
 		f.step = over(err)
-		f.settle = func() { e.asker.reject(err) }
+		f.settle = func() {
+			f.track.ended(f.ctx, err)
+			e.asker.reject(err)
+		}
 	}
+	f.cancel(nil)
 	now := s.now()
 	s.mu.Lock()
 	s.flying--
