@@ -222,7 +222,7 @@ func TestLeavingTheLoopOfWatchEndsThePolling(t *testing.T) {
 	})
 }
 
-func TestEvents(t *testing.T) {
+func TestEventsOfAsking(t *testing.T) {
 	type key struct{}
 	eachAsking(t, func(t *testing.T, ask askFunc) {
 		ctx := context.WithValue(t.Context(), key{}, "v")
