@@ -23,10 +23,10 @@ type follower struct {
 
 	mu        sync.Mutex
 	closed    bool
-	jobs      map[string]*following
-	order     []string // whom to look after next, with some that have gone
+	jobs      index[following, *following]
+	turns     int      // whose turn it is to be looked after: a chain of jobs
 	asked     []string // whom to look after now
-	polls     moment   // when some of order are looked after
+	polls     moment   // when some of jobs are looked after
 	looking   bool     // ring is at it
 	holders   int      // workers, who listen for what is canceled
 	listening bool
@@ -38,12 +38,14 @@ type follower struct {
 type following struct {
 	id        string
 	owner     interested
-	next      *following // another of the same job
+	next      *following // in the table, or of those who were taken out with it
 	duplicate bool
 	placed    atomic.Bool // the job is there, as far as we know
-	linked    bool
-	gone      bool // nobody waits, though it may be put back
+	gone      bool        // nobody waits, though it may be put back
 }
+
+func (x *following) name() string      { return x.id }
+func (x *following) link() **following { return &x.next }
 
 // interested is who waits. It is called without a lock.
 type interested interface {
@@ -59,7 +61,6 @@ type interested interface {
 
 func (f *follower) init(c *core) {
 	f.core = c
-	f.jobs = map[string]*following{}
 	f.alarm = alarm.New(c.clock, f.ring)
 	f.life, f.die = context.WithCancelCause(context.Background())
 }
@@ -74,34 +75,12 @@ func (f *follower) add(x *following) {
 		x.owner.failed(errClosedWaiting)
 		return
 	}
-	x.linked = true
-	x.next = f.jobs[x.id]
-	f.jobs[x.id] = x
-	if x.next == nil && f.core.results != nil {
-		f.order = append(f.order, x.id)
-		if len(f.order) > 2*len(f.jobs)+64 {
-			f.compact()
-		}
-	}
+	f.jobs.add(x)
 	first := f.listen()
 	f.mu.Unlock()
 	if first {
 		f.alarm.Set(alarm.After(f.alarm.Now(), f.core.opts.Poll))
 	}
-}
-
-// compact drops from order what has gone. The caller holds the lock.
-func (f *follower) compact() {
-	seen := make(map[string]bool, len(f.jobs))
-	kept := f.order[:0]
-	for _, id := range f.order {
-		if f.jobs[id] != nil && !seen[id] {
-			seen[id] = true
-			kept = append(kept, id)
-		}
-	}
-	clear(f.order[len(kept):])
-	f.order = kept
 }
 
 // listen sees to it that somebody listens, and reports whether that is new. The
@@ -145,25 +124,9 @@ func (f *follower) release() {
 func (f *follower) remove(x *following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !x.linked {
+	if !f.jobs.remove(x) {
 		x.gone = true
-		return
 	}
-	x.linked = false
-	if f.jobs[x.id] == x && x.next == nil {
-		delete(f.jobs, x.id)
-		return
-	}
-	p := f.jobs[x.id]
-	if p == x {
-		f.jobs[x.id] = x.next
-	}
-	for ; p != nil; p = p.next {
-		if p.next == x {
-			p.next = x.next
-		}
-	}
-	x.next = nil
 }
 
 // replace has x follow another job, which is there.
@@ -200,17 +163,14 @@ func (f *follower) ask(id string) {
 }
 
 // takeAll takes those out who wait for id.
-func (f *follower) takeAll(id string) *following {
+func (f *follower) takeAll(id string) (all *following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	x := f.jobs[id]
-	if x != nil {
-		delete(f.jobs, id)
+	for x := f.jobs.find(id); x != nil; x = f.jobs.find(id) {
+		f.jobs.remove(x)
+		x.next, all = all, x
 	}
-	for p := x; p != nil; p = p.next {
-		p.linked = false
-	}
-	return x
+	return all
 }
 
 // ended tells those who wait for id how it ended.
@@ -284,12 +244,13 @@ func (f *follower) hear() {
 
 // everybody returns the ids that are followed. The caller holds the lock.
 func (f *follower) everybody() []string {
-	all := make([]string, 0, len(f.jobs))
-	for id, x := range f.jobs {
+	all := make([]string, 0, f.jobs.n)
+	f.jobs.each(0, func(x *following) bool {
 		if x.placed.Load() {
-			all = append(all, id)
+			all = append(all, x.id)
 		}
-	}
+		return true
+	})
 	return all
 }
 
@@ -309,7 +270,7 @@ func (f *follower) cares(c driver.Change) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for x := f.jobs[c.ID]; x != nil; x = x.next {
+	for x := f.jobs.find(c.ID); x != nil; x = f.jobs.after(x) {
 		if x.owner.wants(c) {
 			return true
 		}
@@ -327,7 +288,7 @@ func (f *follower) hearAll(changes []driver.Change) {
 			ids = f.everybody()
 			break
 		}
-		for x := f.jobs[c.ID]; x != nil; x = x.next {
+		for x := f.jobs.find(c.ID); x != nil; x = f.jobs.after(x) {
 			if x.owner.wants(c) {
 				ids = append(ids, c.ID)
 				break
@@ -347,15 +308,10 @@ func (f *follower) close() {
 	f.alarm.Stop()
 	f.mu.Lock()
 	f.closed = true
-	w, jobs := f.watch, f.jobs
-	f.watch, f.jobs, f.order = nil, map[string]*following{}, nil
+	w := f.watch
 	var all []interested
-	for _, x := range jobs {
-		for ; x != nil; x = x.next {
-			x.linked = false
-			all = append(all, x.owner)
-		}
-	}
+	f.jobs.each(0, func(x *following) bool { all = append(all, x.owner); return true })
+	f.watch, f.jobs = nil, index[following, *following]{}
 	f.mu.Unlock()
 	f.die(ErrClosed)
 	if w != nil {

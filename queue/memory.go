@@ -135,12 +135,14 @@ type store struct {
 	closed bool
 	paused bool
 	seq    uint64
-	jobs   map[string]*record // all that are known
+	jobs   index[record, *record] // all that are known
+	lot    *lot                   // of the last that was put
 	keys   map[string]*record
 	unique map[string]*record
 	groups map[string]*group
 	levels []level  // the ready ones by priority, highest first
 	times  timeline // what is due when
+	due    moment   // when something of that is, or of kept and dead
 	takers waiters
 	wake   int           // how many of them are to be woken
 	room   chan struct{} // closed when there is room; nil if nobody waits
@@ -155,8 +157,8 @@ type store struct {
 
 func newStore(m *memory, queue string) *store {
 	s := &store{
-		name: queue, opts: &m.opts,
-		jobs: map[string]*record{}, keys: map[string]*record{}, unique: map[string]*record{}, groups: map[string]*group{},
+		name: queue, opts: &m.opts, due: never,
+		keys: map[string]*record{}, unique: map[string]*record{}, groups: map[string]*group{},
 	}
 	s.alarm = alarm.New(m.opts.Clock, s.ring)
 	return s
@@ -187,7 +189,8 @@ func (s *store) close() {
 	for _, w := range s.watch {
 		w.signal()
 	}
-	s.jobs, s.keys, s.unique, s.groups, s.levels, s.times, s.oldest = nil, nil, nil, nil, nil, nil, nil
+	s.jobs, s.times = index[record, *record]{}, timeline{}
+	s.keys, s.unique, s.groups, s.levels, s.oldest = nil, nil, nil, nil, nil
 	s.kept, s.dead, s.spare = list{}, list{}, list{}
 	s.mu.Unlock()
 }
@@ -196,13 +199,16 @@ func (s *store) close() {
 func (s *store) lock() (now moment) {
 	now = s.alarm.Now()
 	s.mu.Lock()
-	s.advance(now)
+	if s.due <= now {
+		s.advance(now)
+	}
 	return now
 }
 
 // unlock leaves it, and sets the alarm for what is due next.
 func (s *store) unlock(moment) {
 	next := s.next()
+	s.due = next
 	for s.wake = min(s.wake, s.counts.Ready); s.wake > 0 && !s.paused; s.wake-- {
 		s.takers.one()
 	}
