@@ -34,6 +34,44 @@ func BenchmarkHandOver(b *testing.B) {
 		close(c)
 		<-done
 	})
+	b.Run("byhand", func(b *testing.B) {
+		l := &leasedByHand{jobs: map[string]*leasedJob{}, wake: make(chan struct{}, 1)}
+		done := make(chan struct{})
+		var ended atomic.Bool
+		go func() {
+			defer close(done)
+			for {
+				j, until := l.take(time.Minute)
+				switch {
+				case j != nil:
+					l.settle(j.id, until)
+				case ended.Load():
+					return
+				default:
+					<-l.wake
+				}
+			}
+		}()
+		ids := make([]string, 4096)
+		var source ident.Source
+		for i := range ids {
+			ids[i] = source.Next()
+		}
+		b.ReportAllocs()
+		n := 0
+		for b.Loop() {
+			for !l.put(ids[n%len(ids)], 1024) {
+				runtime.Gosched()
+			}
+			n++
+		}
+		ended.Store(true)
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+		<-done
+	})
 	for _, batch := range []int{1, 16} {
 		b.Run(fmt.Sprintf("memory/batch=%d", batch), func(b *testing.B) {
 			m := queue.Memory(&queue.MemoryOptions{MaxKept: 1024})
@@ -92,6 +130,78 @@ func BenchmarkHandOver(b *testing.B) {
 			<-done
 		})
 	}
+}
+
+// leasedByHand is the least that leases jobs which have names and times: a table and a
+// ring under a lock, and a look at the clock in each call. Nothing in it ends a lease.
+type leasedByHand struct {
+	mu    sync.Mutex
+	jobs  map[string]*leasedJob
+	ready []*leasedJob
+	head  int
+	spare []*leasedJob
+	wake  chan struct{}
+}
+
+type leasedJob struct {
+	id             string
+	created, until time.Duration
+}
+
+var began = time.Now()
+
+func (l *leasedByHand) put(id string, limit int) bool {
+	now := time.Since(began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.jobs) >= limit || l.jobs[id] != nil {
+		return false
+	}
+	var j *leasedJob
+	if n := len(l.spare); n > 0 {
+		j, l.spare = l.spare[n-1], l.spare[:n-1]
+	} else {
+		j = new(leasedJob)
+	}
+	j.id, j.created = id, now
+	l.jobs[id] = j
+	if l.ready = append(l.ready, j); len(l.ready)-l.head == 1 {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+	return true
+}
+
+func (l *leasedByHand) take(d time.Duration) (j *leasedJob, until time.Duration) {
+	now := time.Since(began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head == len(l.ready) {
+		l.ready, l.head = l.ready[:0], 0
+		return nil, 0
+	}
+	j = l.ready[l.head]
+	l.head++
+	if l.head > 1024 {
+		l.ready, l.head = append(l.ready[:0], l.ready[l.head:]...), 0
+	}
+	j.until = now + d
+	return j, j.until
+}
+
+func (l *leasedByHand) settle(id string, until time.Duration) bool {
+	now := time.Since(began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j := l.jobs[id]
+	if j == nil || j.until != until || until < now {
+		return false
+	}
+	delete(l.jobs, id)
+	l.spare = append(l.spare, j)
+	return true
 }
 
 // byHand is the least that has a typed answer from a worker: names that cannot be
