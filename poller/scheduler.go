@@ -33,7 +33,7 @@ type Scheduler struct {
 	// limit.
 	Limit int
 	// MaxPending is how many futures may be pending at once; Submit fails with ErrFull
-	// beyond that. It bounds the memory: about 400 bytes each, and about 400 more if its
+	// beyond that. It bounds the memory: about 350 bytes each, and about 450 more if its
 	// context is one that can end and that it shares with no other. 0 means 1048576,
 	// negative no limit.
 	MaxPending int
