@@ -175,8 +175,8 @@ func (w *worker) run(ctx context.Context) error {
 	<-w.taking.Done()
 	err := w.drain()
 	c.mu.Lock()
-	workers = slices.DeleteFunc(slices.Clone(c.workersNow()), func(o *worker) bool { return o == w })
-	c.workers.Store(&workers)
+	others := slices.DeleteFunc(slices.Clone(c.workersNow()), func(o *worker) bool { return o == w })
+	c.workers.Store(&others) // not into workers, which is being read
 	c.mu.Unlock()
 	return err
 }
