@@ -23,14 +23,16 @@ const (
 // A stream is the events by which a server tells of an operation, over one request after
 // the other.
 type stream struct {
-	muted bool   // it has no events to tell, and is asked for the status
-	empty int    // in a row that had no event
-	last  string // the id of the last event
-	retry time.Duration
+	offered bool   // the request takes events
+	muted   bool   // it has no events to tell, and is asked for the status
+	empty   int    // in a row that had no event
+	last    string // the id of the last event
+	retry   time.Duration
 }
 
 // offer makes header that of a request that takes events, if somebody listens.
 func (s *stream) offer(m *monitor, header http.Header) {
+	s.offered = false
 	switch {
 	case m.at.style == styleLocation:
 		return
@@ -38,6 +40,7 @@ func (s *stream) offer(m *monitor, header http.Header) {
 		header["Accept"] = []string{acceptJSON}
 		return
 	}
+	s.offered = true
 	header["Accept"] = []string{acceptEvents}
 	if s.last != "" {
 		header["Last-Event-Id"] = []string{s.last}

@@ -117,7 +117,7 @@ func (m *monitor) note(ctx context.Context, op *antiphon.Operation) error {
 func (m *monitor) look(ctx context.Context) (op antiphon.Operation, err error) {
 	header := make(http.Header, 4)
 	wait, known := m.wait(ctx), m.tag != "" && m.tagged == m.at.url
-	if !known && !m.looked {
+	if !known && !m.looked && !m.held {
 		wait = 0
 	}
 	if wait > 0 {
@@ -135,7 +135,7 @@ func (m *monitor) look(ctx context.Context) (op antiphon.Operation, err error) {
 		return op, err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusOK && isEvents(resp.Header.Get("Content-Type")) && header.Get("Accept") != acceptJSON {
+	if resp.StatusCode == http.StatusOK && isEvents(resp.Header.Get("Content-Type")) && m.stream.offered {
 		m.found()
 		return m.stream.read(m, p, resp)
 	}
@@ -211,7 +211,7 @@ func (m *monitor) read(resp reply) (op antiphon.Operation, err error) {
 	switch {
 	case m.at.style == styleLocation || resp.elsewhere:
 		return m.byCode(resp)
-	case code == http.StatusNoContent: // a cursor was terminal, if it was to be a stream
+	case code == http.StatusNoContent && m.stream.offered: // nothing comes after the last event
 		m.stream.muted = true
 		op = m.op
 		return op, nil

@@ -76,16 +76,16 @@ func (f *feed) listen(n int) {
 
 // after returns what was told last, if it was told after the nth, or else, unless it is
 // over, what will be closed when there is more.
-func (f *feed) after(n int) (op antiphon.Operation, at int, over bool, err error, more <-chan struct{}) {
+func (f *feed) after(n int) (op antiphon.Operation, at int, more <-chan struct{}, over bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.n > n || f.over {
-		return f.op, f.n, f.over, f.err, nil
+		return f.op, f.n, nil, f.over, f.err
 	}
 	if f.changed == nil {
 		f.changed = make(chan struct{})
 	}
-	return f.op, f.n, false, nil, f.changed
+	return f.op, f.n, f.changed, false, nil
 }
 
 // Updates tells how far the operation is: what is known now, and then every change that
@@ -104,7 +104,7 @@ func (r *Remote[R]) Updates(ctx context.Context) iter.Seq2[antiphon.Operation, e
 		f.listen(1)
 		defer f.listen(-1)
 		for seen := 0; ; {
-			op, n, over, err, more := f.after(seen)
+			op, n, more, over, err := f.after(seen)
 			switch {
 			case n > seen:
 				if seen = n; !yield(op, nil) || op.State.Terminal() {
