@@ -163,7 +163,10 @@ func (m *monitor) wait(ctx context.Context) time.Duration {
 	if at, ok := ctx.Deadline(); ok {
 		d = min(d, time.Until(at))
 	}
-	return max(m.bound(d), 0).Truncate(time.Second)
+	if d <= 0 {
+		return 0
+	}
+	return m.bound(d).Truncate(time.Second)
 }
 
 // bound shortens d to what is left of the time to follow.
