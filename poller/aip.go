@@ -33,7 +33,7 @@ func (d *aipDocument) looksLikeAIP() bool {
 // operation is the same in the library's words. The metadata of a server of ours is the
 // status.
 func (d *aipDocument) operation() antiphon.Operation {
-	op, err := readStatus(d.Metadata)
+	op, err := readStatus(unpacked(d.Metadata))
 	if err != nil {
 		op = antiphon.Operation{State: antiphon.StateRunning}
 	}
@@ -54,9 +54,28 @@ func (d *aipDocument) operation() antiphon.Operation {
 			}
 		}
 	default:
-		op.State, op.Err, op.Result = antiphon.StateSucceeded, nil, d.Response
+		op.State, op.Err, op.Result = antiphon.StateSucceeded, nil, unpacked(d.Response)
 	}
 	return op
+}
+
+// unpacked is the value of a google.protobuf.Any that holds JSON as it is; anything else
+// is its own.
+func unpacked(raw json.RawMessage) json.RawMessage {
+	var packed struct {
+		Type  string          `json:"@type"`
+		Value json.RawMessage `json:"value"`
+	}
+	if json.Unmarshal(raw, &packed) != nil {
+		return raw
+	}
+	switch strings.TrimPrefix(packed.Type, "type.googleapis.com/google.protobuf.") {
+	case "Struct", "Value":
+		return packed.Value
+	case "Empty":
+		return nil
+	}
+	return raw
 }
 
 // readAIP reads an operation of AIP-151.

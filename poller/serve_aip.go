@@ -86,16 +86,9 @@ func hasType(result []byte) bool {
 	return json.Unmarshal(result, &t) == nil && t.Type != ""
 }
 
-// numbers are the codes by their numbers in google/rpc/code.proto.
-var numbers = [...]antiphon.Code{
-	1: antiphon.CodeCanceled, 2: antiphon.CodeUnknown, 3: antiphon.CodeInvalidArgument, 4: antiphon.CodeDeadlineExceeded,
-	5: antiphon.CodeNotFound, 6: antiphon.CodeAlreadyExists, 7: antiphon.CodePermissionDenied, 8: antiphon.CodeResourceExhausted,
-	9: antiphon.CodeFailedPrecondition, 10: antiphon.CodeAborted, 11: antiphon.CodeOutOfRange, 12: antiphon.CodeUnimplemented,
-	13: antiphon.CodeInternal, 14: antiphon.CodeUnavailable, 15: antiphon.CodeDataLoss, 16: antiphon.CodeUnauthenticated,
-}
-
+// numberOf is the number of a code in google/rpc/code.proto.
 func numberOf(c antiphon.Code) int {
-	for n, known := range numbers {
+	for n, known := range aipCodes {
 		if known == c && n > 0 {
 			return n
 		}
@@ -105,7 +98,7 @@ func numberOf(c antiphon.Code) int {
 
 // refuseAIP writes r as such clients expect it.
 func (x *exchange) refuseAIP(r *refusal) {
-	word := strings.ToUpper(string(numbers[numberOf(r.err.Code)]))
+	word := strings.ToUpper(string(aipCodes[numberOf(r.err.Code)]))
 	if word == "CANCELED" {
 		word = "CANCELLED"
 	}

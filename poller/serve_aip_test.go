@@ -10,6 +10,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/poller"
+	"github.com/antiphon-go/antiphon/poller/pollertest"
 )
 
 type lro struct {
@@ -155,4 +156,32 @@ func TestAIPResults(t *testing.T) {
 	if o := s.do("GET", "/v1/operations/x", "").lro(t); o.Response.Type != "type.googleapis.com/google.protobuf.BytesValue" || string(o.Response.Value) != `"YSxi"` {
 		t.Errorf("%+v", o)
 	}
+}
+
+// Both ends of this package understand each other in that dialect, too.
+func TestAIPDial(t *testing.T) {
+	aipSite(t, slowly, func(t *testing.T, s *site) {
+		n := pollertest.Serve(s.mux)
+		defer n.Close()
+		ask := poller.Dial[int, string](n.URL+"/v1/reports", &poller.HTTPOptions{Client: n.Client()})
+		if v, err := ask(t.Context(), 10).Await(t.Context()); err != nil || v != "done" {
+			t.Error(v, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if _, err := ask(ctx, 100).Await(t.Context()); antiphon.CodeOf(err) != antiphon.CodeDeadlineExceeded {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+	})
+	aipSite(t, func(context.Context, int) (int, error) {
+		return 0, &antiphon.Error{Code: antiphon.CodeFailedPrecondition, Reason: "shop.sold_out", Message: "sold out"}
+	}, func(t *testing.T, s *site) {
+		n := pollertest.Serve(s.mux)
+		defer n.Close()
+		ask := poller.Dial[int, int](n.URL+"/v1/reports", &poller.HTTPOptions{Client: n.Client()})
+		if _, err := ask(t.Context(), 10).Await(t.Context()); antiphon.FromError(err).Reason != "shop.sold_out" {
+			t.Error(err)
+		}
+	})
 }
