@@ -10,6 +10,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/poller"
 )
 
@@ -339,4 +340,39 @@ func TestX2_DeadlinesOfAnotherClock(t *testing.T) {
 			t.Error(v, err)
 		}
 	})
+}
+
+func TestP4_CancelEndsASleepOfAMockClock(t *testing.T) {
+	askBubble(t, func(t *testing.T) {
+		mock := clock.NewMock()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		begun := time.Now()
+		_, err := poller.Wait(ctx, scripted(t, running(0)).check, &poller.Options{First: -1, Clock: mock})
+		if p := gaveUpWith(t, err, context.Canceled); p.Polls != 1 || time.Since(begun) != time.Second {
+			t.Errorf("%+v after %v", p, time.Since(begun))
+		}
+		if now := mock.Now(); mock.WaitForAllTimers() != now {
+			t.Error("a timer is left")
+		}
+	})
+}
+
+// A scheduler with turns to spare lets nobody wait, and says nothing of that.
+func TestNobodyIsLateWhereThereIsRoom(t *testing.T) {
+	seen := new(seenEvents)
+	s := &poller.Scheduler{Limit: -1, Observer: seen.observe}
+	defer s.Close()
+	var fs []*future.Future[int]
+	for range 1000 {
+		fs = append(fs, poller.Submit(context.Background(), s, func(context.Context) (poller.Status[int], error) {
+			return succeeded(1).st, nil
+		}, &poller.Options{Min: 1}))
+	}
+	if _, err := future.All(fs...).Await(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if late := seen.named("poller.late"); len(late) > 0 {
+		t.Error(len(late), "were late")
+	}
 }

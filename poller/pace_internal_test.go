@@ -149,8 +149,8 @@ func FuzzPace(f *testing.F) {
 		}
 		lo, hi := o.bounds()
 		ctx := t.Context()
-		var tr track
-		if first := tr.begin(ctx, o, time.Unix(0, 0), 0); first < 0 || first > o.elapsed() {
+		tr := track{opts: o}
+		if first := tr.begin(ctx, time.Unix(0, 0), 0); first < 0 || first > o.elapsed() {
 			t.Fatalf("first: %v", first)
 		}
 		moment := max(time.Duration(now), 0)

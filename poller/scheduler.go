@@ -91,9 +91,9 @@ type flight struct {
 	track  track
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	late   time.Duration
-	asked  bool // or it was too late for that
-	back   bool // with a step
+	late   time.Duration // how long it waited for its turn
+	asked  bool          // or it was too late for that
+	back   bool          // with a step
 	step   step
 	settle func() // what to do if that is the end
 }
@@ -108,15 +108,9 @@ func (s *Scheduler) init() {
 }
 
 // add enters e, whose context has not ended.
-func (s *Scheduler) add(e *entry, o *Options) error {
+func (s *Scheduler) add(e *entry) error {
 	now := s.now()
-	due := after(now, e.begin(e.ctx, o, s.alarm.Time(alarm.Moment(now)), now))
-	switch {
-	case e.observer == nil:
-		e.observer = s.Observer
-	case s.Observer != nil:
-		e.observer = antiphon.Observers(s.Observer, e.observer)
-	}
+	due := after(now, e.begin(e.ctx, s.alarm.Time(alarm.Moment(now)), now))
 	done := e.ctx.Done()
 	most := s.MaxPending
 	if most == 0 {
@@ -256,6 +250,7 @@ func (s *Scheduler) land(f *flight) *flight {
 	f.cancel(nil)
 	now := s.now()
 	s.mu.Lock()
+	full := !s.room()
 	s.flying--
 	e.flight = nil
 	var stop func() bool
@@ -271,6 +266,9 @@ func (s *Scheduler) land(f *flight) *flight {
 		s.turns.set(e, min(after(now, f.step.wait), e.end))
 	}
 	next := s.takeOff(now)
+	if next != nil && !full {
+		next.late = 0 // but for the time it takes to start it
+	}
 	at := s.nextRing()
 	s.mu.Unlock()
 	if stop != nil {

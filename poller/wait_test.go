@@ -38,7 +38,6 @@ func TestItAsksUntilItIsDone(t *testing.T) {
 
 func TestX5_NilsAreSafe(t *testing.T) {
 	eachAsking(t, func(t *testing.T, ask askFunc) {
-		//lint:ignore SA1012 a nil context is what is tested
 		if v, err := ask(nil, scripted(t, succeeded(7)).check, nil); v != 7 || err != nil {
 			t.Error(v, err)
 		}
@@ -326,10 +325,13 @@ func TestP4_AContextThatHasEndedIsNotAskedIn(t *testing.T) {
 	eachAsking(t, func(t *testing.T, ask askFunc) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		s := scripted(t, succeeded(1))
-		_, err := ask(ctx, s.check, &poller.Options{First: -1})
+		s, seen := scripted(t, succeeded(1)), new(seenEvents)
+		_, err := ask(ctx, s.check, &poller.Options{First: -1, Observer: seen.observe})
 		if p := gaveUpWith(t, err, context.Canceled); p.Polls != 0 || s.polls() != 0 {
 			t.Errorf("%+v", p)
+		}
+		if len(seen.named("poller.gave_up")) != 1 || len(seen.all) != 1 {
+			t.Error(seen.all)
 		}
 	})
 }
