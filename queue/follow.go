@@ -163,14 +163,10 @@ func (f *follower) ask(id string) {
 }
 
 // takeAll takes those out who wait for id.
-func (f *follower) takeAll(id string) (all *following) {
+func (f *follower) takeAll(id string) *following {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for x := f.jobs.find(id); x != nil; x = f.jobs.find(id) {
-		f.jobs.remove(x)
-		x.next, all = all, x
-	}
-	return all
+	return f.jobs.removeAll(id)
 }
 
 // ended tells those who wait for id how it ended.

@@ -92,12 +92,37 @@ func (x *index[E, P]) remove(e *E) bool {
 	}
 	*c, *P(e).link() = *P(e).link(), nil
 	x.n--
-	for range 2 { // twice as fast as it grows: there are up to two chains for an entry
-		if x.n < x.chains/2 {
-			x.merge()
-		}
-	}
+	x.shrink()
 	return true
+}
+
+// removeAll takes those of id out, and returns them, linked.
+func (x *index[E, P]) removeAll(id string) (all *E) {
+	if x.n == 0 {
+		return nil
+	}
+	for c := x.chain(id); *c != nil; {
+		e := *c
+		if P(e).name() != id {
+			c = P(e).link()
+			continue
+		}
+		*c, *P(e).link(), all = *P(e).link(), all, e
+		x.n--
+	}
+	x.shrink()
+	return all
+}
+
+// fewChains are kept, whatever becomes of the entries.
+const fewChains = 512
+
+// shrink gives back what is not needed: not at once, as entries come and go, and then
+// faster than they do.
+func (x *index[E, P]) shrink() {
+	for i := 0; i < 8 && x.n < x.chains/4 && x.chains > fewChains; i++ {
+		x.merge()
+	}
 }
 
 // split makes another chain, of some of the entries of the one that has been theirs.
@@ -128,9 +153,6 @@ func (x *index[E, P]) split() {
 // merge undoes the last split.
 func (x *index[E, P]) merge() {
 	last := x.chains - 1
-	if last == 0 {
-		return
-	}
 	from, to := x.at(last), x.at(last-highBit(last))
 	for *to != nil {
 		to = P(*to).link()
