@@ -18,11 +18,16 @@ import (
 )
 
 func heap() int64 {
+	alive, stacks := weighed()
+	return alive + stacks
+}
+
+func weighed() (alive, stacks int64) {
 	runtime.GC()
 	runtime.GC() // and what pools held
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc + m.StackInuse)
+	return int64(m.HeapAlloc), int64(m.StackInuse)
 }
 
 // 10 000 who wait, each over a connection of its own, take far less than 1 GiB, both ends
@@ -87,7 +92,7 @@ func TestWeights(t *testing.T) {
 		}, &poller.ServerOptions{MaxRunning: 2 * n})
 		s := siteOf(t, server)
 		slow := s.start("0").get("Operation-Location")
-		for range 100 { // which start goroutines, and fill pools
+		for range n { // which start goroutines, and fill pools and tables
 			s.do("POST", "/jobs", "1")
 		}
 		before := heap()
