@@ -316,9 +316,11 @@ func (c *caller) accepted(resp reply, req *http.Request, home string) (*monitor,
 	if err != nil {
 		return nil, c.unanswered(err, true)
 	}
-	var d aipDocument
-	if len(body) > 0 && body[0] == '{' && decode(body, &d) == nil && (d.looksLikeAIP() || c.OperationURL != nil && d.Name != "") {
-		return c.named(resp, at, &d)
+	if len(body) > 0 && body[0] == '{' {
+		d := new(aipDocument)
+		if decode(body, d) == nil && (d.looksLikeAIP() || c.OperationURL != nil && d.Name != "") {
+			return c.named(resp, at, d)
+		}
 	}
 	if code == http.StatusAccepted {
 		return nil, errNoPointer

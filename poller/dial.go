@@ -139,6 +139,10 @@ func (a *dialed[R]) begun(m *monitor, err error) {
 		a.promise.Reject(err)
 		return
 	}
+	if m.ended() {
+		a.promise.Settle(outcome[R](m.caller, m.op))
+		return
+	}
 	var told antiphon.Operation
 	m.feed.hear = func(op antiphon.Operation) {
 		if op.State.Terminal() || op.Percent == told.Percent && op.Message == told.Message && bytes.Equal(op.Data, told.Data) {

@@ -40,12 +40,11 @@ type document struct {
 // decode reads JSON leniently: what is not of the type that it should be is left out.
 func decode(body []byte, v any) error {
 	err := json.Unmarshal(body, v)
-	var mismatch *json.UnmarshalTypeError
-	var encoding interface{ Error() string }
-	switch {
-	case err == nil, errors.As(err, &mismatch):
+	if err == nil {
 		return nil
-	case errors.As(err, &encoding) && json.Valid(body): // base64, for instance
+	}
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &mismatch) || json.Valid(body) { // base64 that is none, for instance
 		return nil
 	}
 	return unreadable("the answer is not JSON")

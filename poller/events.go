@@ -14,10 +14,12 @@ import (
 	"github.com/antiphon-go/antiphon"
 )
 
-const (
-	acceptJSON   = "application/json"
-	acceptEvents = "text/event-stream, application/json;q=0.9"
-	silence      = 45 * time.Second // three times what a server says something in
+// silence is how long a stream may say nothing: three times as long as a server does.
+const silence = 45 * time.Second
+
+var (
+	acceptJSON   = []string{"application/json"}
+	acceptEvents = []string{"text/event-stream, application/json;q=0.9"}
 )
 
 // A stream is the events by which a server tells of an operation, over one request after
@@ -37,11 +39,11 @@ func (s *stream) offer(m *monitor, header http.Header) {
 	case m.at.style == styleLocation:
 		return
 	case s.muted || !m.feed.listened():
-		header["Accept"] = []string{acceptJSON}
+		header["Accept"] = acceptJSON
 		return
 	}
 	s.offered = true
-	header["Accept"] = []string{acceptEvents}
+	header["Accept"] = acceptEvents
 	if s.last != "" {
 		header["Last-Event-Id"] = []string{s.last}
 	}

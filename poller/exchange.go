@@ -62,8 +62,11 @@ func (c *caller) ask(ctx context.Context, home, method string, u *url.URL, heade
 // send makes one request, with credentials if it is to home. It is made once more if
 // these are refused, and there may be others.
 func (c *caller) send(r *http.Request, home string) (*http.Response, error) {
-	if originOf(r.URL) != home {
+	switch {
+	case originOf(r.URL) != home:
 		return c.trip(c.alien, r)
+	case len(c.Header) == 0 && c.Authorize == nil:
+		return c.trip(c.own, r)
 	}
 	for again := false; ; again = true {
 		try := *r

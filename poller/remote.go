@@ -66,7 +66,7 @@ func typeName[R any]() string { return reflect.TypeFor[R]().String() }
 func followed[R any](ctx context.Context, m *monitor) *Remote[R] {
 	r := &Remote[R]{m: m}
 	if m.ended() {
-		r.f = settled[R](m)
+		r.f = future.Map(future.Of(m.op), func(op antiphon.Operation) (R, error) { return outcome[R](m.caller, op) })
 		return r
 	}
 	pace := m.pace
@@ -99,15 +99,16 @@ func followed[R any](ctx context.Context, m *monitor) *Remote[R] {
 	return r
 }
 
-// settled is the future of what has ended already.
-func settled[R any](m *monitor) *future.Future[R] {
-	return future.Map(future.Of(m.op), func(op antiphon.Operation) (v R, err error) {
-		st, err := statusFrom[R](m.caller, &op)
-		if err != nil {
-			return v, err
-		}
-		return st.Value, failure(st.State, st.Err, st.Message)
-	})
+// outcome is how op has ended.
+func outcome[R any](c *caller, op antiphon.Operation) (v R, err error) {
+	st, err := statusFrom[R](c, &op)
+	if err == nil {
+		err = failure(st.State, st.Err, st.Message)
+	}
+	if err != nil {
+		return v, err
+	}
+	return st.Value, nil
 }
 
 // statusFrom is op with its result decoded. What cannot be will not pass.
@@ -222,7 +223,7 @@ func (m *monitor) forget(ctx context.Context) error {
 func (m *monitor) order(ctx context.Context, at ref, method string, u *url.URL) (code int, err error) {
 	p := m.patient(ctx, m.pace.PerPoll)
 	defer p.end()
-	header := http.Header{"Accept": {acceptJSON}}
+	header := http.Header{"Accept": acceptJSON}
 	if method == http.MethodPost {
 		header["Content-Length"] = []string{"0"}
 	}
