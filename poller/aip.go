@@ -74,6 +74,11 @@ func unpacked(raw json.RawMessage) json.RawMessage {
 		return packed.Value
 	case "Empty":
 		return nil
+	case "BytesValue":
+		var b []byte
+		if json.Unmarshal(packed.Value, &b) == nil {
+			return b
+		}
 	}
 	return raw
 }

@@ -86,6 +86,8 @@ func errorOf(raw []byte) *antiphon.Error {
 	var number int
 	switch {
 	case json.Unmarshal(d.Code, &e.Code) == nil:
+	case d.Status == "CANCELLED":
+		e.Code = antiphon.CodeCanceled
 	case d.Status != "":
 		e.Code = antiphon.Code(strings.ToLower(d.Status))
 	case json.Unmarshal(d.Code, &number) == nil:

@@ -412,15 +412,20 @@ func (c *caller) rejected(resp reply, at ref) (*monitor, error) {
 	said := *e
 	after, hinted := RetryAfter(resp.Header, c.clock.Now())
 	switch {
-	case own && said.Class != "":
+	case own && said.Class != "": // it says so itself
+		return nil, advise(&said, after)
 	case code < 500, code == http.StatusServiceUnavailable && hinted, code == http.StatusNotImplemented:
 		said.Class = antiphon.ClassNotAccepted
 	default:
 		said.Class = antiphon.ClassUnknown
 	}
-	if passing(code) && !antiphon.Retryable(&said) && !said.Permanent {
-		said.Code = antiphon.CodeUnavailable // 500 with a code of the request's, for instance
+	if said.Permanent = !passing(code) || code == http.StatusNotImplemented; !said.Permanent && !antiphon.Retryable(&said) {
+		said.Code = antiphon.CodeUnavailable // the body says what the code does not
 	}
-	said.RetryAfter = max(said.RetryAfter, after)
-	return nil, &said
+	return nil, advise(&said, after)
+}
+
+func advise(e *antiphon.Error, after time.Duration) error {
+	e.RetryAfter = max(e.RetryAfter, after)
+	return e
 }

@@ -364,3 +364,48 @@ func TestRemoteOfServer(t *testing.T) {
 		}
 	})
 }
+
+// Our server's other face, of AIP-151, is followed too.
+func TestRemoteOfAIP(t *testing.T) {
+	sold := &antiphon.Error{Code: antiphon.CodeFailedPrecondition, Reason: "poller_test.sold_out", Message: "sold out", Details: map[string]string{"shelf": "7"}}
+	withServer(t, func(ctx context.Context, q int) (int, error) {
+		select {
+		case <-time.After(time.Duration(q) * time.Second):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		if q == 4 {
+			return 0, sold
+		}
+		return q, nil
+	}, nil, func(s *farEnd) {
+		n := pollertest.Serve(s.server.AIP())
+		defer n.Close()
+		s.opts.Client = n.Client()
+		begin := func(q string) *poller.Remote[int] {
+			req, err := http.NewRequestWithContext(s.Context(), "POST", n.URL+"/v1/squares", strings.NewReader(q))
+			if err != nil {
+				s.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			r, err := poller.Begin[int](req, &s.opts)
+			if err != nil {
+				s.Fatal(err)
+			}
+			return r
+		}
+		if v, err := begin("5").Future().Await(s.Context()); v != 5 || err != nil {
+			s.Error(v, err)
+		}
+		if _, err := begin("4").Future().Await(s.Context()); !errors.Is(err, sold) || antiphon.FromError(err).Details["shelf"] != "7" {
+			s.Error(err)
+		}
+		r := begin("5000")
+		if err := r.Cancel(s.Context()); err != nil {
+			s.Error(err)
+		}
+		if _, err := r.Future().Await(s.Context()); antiphon.CodeOf(err) != antiphon.CodeCanceled {
+			s.Error(err)
+		}
+	})
+}

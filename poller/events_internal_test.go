@@ -79,6 +79,47 @@ func TestX6_EventsAreBounded(t *testing.T) {
 	}
 }
 
+func TestCodes(t *testing.T) {
+	for status, want := range map[int]antiphon.Code{
+		302: antiphon.CodeUnknown, 400: antiphon.CodeInvalidArgument, 401: antiphon.CodeUnauthenticated, 403: antiphon.CodePermissionDenied,
+		404: antiphon.CodeNotFound, 410: antiphon.CodeNotFound, 405: antiphon.CodeUnimplemented, 408: antiphon.CodeUnavailable,
+		409: antiphon.CodeAborted, 412: antiphon.CodeFailedPrecondition, 416: antiphon.CodeOutOfRange, 418: antiphon.CodeInvalidArgument,
+		425: antiphon.CodeUnavailable, 429: antiphon.CodeResourceExhausted, 499: antiphon.CodeCanceled, 500: antiphon.CodeInternal,
+		501: antiphon.CodeUnimplemented, 503: antiphon.CodeUnavailable, 599: antiphon.CodeUnavailable,
+	} {
+		if got := codeOfHTTP(status); got != want {
+			t.Errorf("%d: %s, want %s", status, got, want)
+		}
+	}
+	for n, want := range map[int]antiphon.Code{-1: "unknown", 0: "unknown", 1: "canceled", 5: "not_found", 16: "unauthenticated", 17: "unknown", 404: "not_found", 503: "unavailable"} {
+		if got := codeOfNumber(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"code":7}`:                        "permission_denied",
+		`{"code":403,"status":"ABORTED"}`:   "aborted",
+		`{"code":499,"status":"CANCELLED"}`: "canceled",
+		`{"code":true,"message":"x"}`:       "unknown",
+		`{"code":"quotaExceeded"}`:          "quotaExceeded",
+		`{"code":"x","details":{"a":"b"}}`:  "x",
+		`{"code":"x","retryAfterMs":-1}`:    "x",
+		`{}`:                                "", `[]`: "", `"x"`: "", ``: "",
+	} {
+		e := errorOf([]byte(text))
+		if got := string(antiphon.CodeOf(errorOrNil(e))); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func errorOrNil(e *antiphon.Error) error {
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
 func FuzzEvents(f *testing.F) {
 	f.Add("event: a\r\nid: 1\rdata: x\n\n\ufeffdata\n\n")
 	f.Add("retry: 12\nid: \x00\ndata: {}\r\r\n\n")

@@ -22,8 +22,9 @@ type reply struct {
 	elsewhere bool     // 303 led there: it is a result, not a status
 }
 
-// ask makes a request without a body. Those that only look follow redirects, for this
-// once: whoever is redirected goes on asking the same URL.
+// ask makes a request without a body. It follows redirects, those of what does more than
+// look only if they keep its method, and for this once: whoever is redirected goes on
+// asking the same URL.
 func (c *caller) ask(ctx context.Context, home, method string, u *url.URL, header http.Header) (reply, error) {
 	r := &http.Request{Method: method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
@@ -42,7 +43,8 @@ func (c *caller) ask(ctx context.Context, home, method string, u *url.URL, heade
 		default:
 			to = ""
 		}
-		if to == "" || method != http.MethodGet {
+		kept := resp.StatusCode == http.StatusTemporaryRedirect || resp.StatusCode == http.StatusPermanentRedirect
+		if to == "" || method != http.MethodGet && !kept {
 			return reply{resp, r.URL, elsewhere}, nil
 		}
 		drop(resp)

@@ -233,7 +233,7 @@ func (m *monitor) order(ctx context.Context, at ref, method string, u *url.URL) 
 	}
 	defer resp.Body.Close()
 	code = resp.StatusCode
-	if code < 400 || unknownVerb(code) || code == http.StatusGone {
+	if code < 300 || unknownVerb(code) || code == http.StatusGone {
 		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 		return code, nil
 	}

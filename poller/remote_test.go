@@ -324,7 +324,7 @@ func TestRefusedStarts(t *testing.T) {
 	}{
 		{pollertest.Step{Status: 400}, antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted, 1},
 		{pollertest.Step{Status: 401}, antiphon.CodeUnauthenticated, antiphon.ClassNotAccepted, 1},
-		{pollertest.Step{Status: 409}, antiphon.CodeAborted, antiphon.ClassNotAccepted, 3},
+		{pollertest.Step{Status: 409}, antiphon.CodeAborted, antiphon.ClassNotAccepted, 1},
 		{pollertest.Step{Status: 429, Header: header("Retry-After", "1")}, antiphon.CodeResourceExhausted, antiphon.ClassNotAccepted, 3},
 		{pollertest.Step{Status: 503, Header: header("Retry-After", "1")}, antiphon.CodeUnavailable, antiphon.ClassNotAccepted, 3},
 		{pollertest.Step{Status: 503}, antiphon.CodeUnavailable, antiphon.ClassUnknown, 1},
@@ -332,6 +332,9 @@ func TestRefusedStarts(t *testing.T) {
 		{pollertest.Step{Status: 502, Body: "<html>"}, antiphon.CodeUnavailable, antiphon.ClassUnknown, 1},
 		{pollertest.Step{Cut: true}, antiphon.CodeUnavailable, antiphon.ClassUnknown, 1},
 		{pollertest.Step{Status: 422, Body: `{"error":{"code":"quota","message":"no more","class":"not_accepted"}}`}, "quota", antiphon.ClassNotAccepted, 3},
+		{pollertest.Step{Status: 409, Body: `{"error":{"code":"Conflict","message":"exists"}}`}, "Conflict", antiphon.ClassNotAccepted, 1},
+		{pollertest.Step{Status: 501}, antiphon.CodeUnimplemented, antiphon.ClassNotAccepted, 1},
+		{pollertest.Step{Status: 429, Body: `{"error":{"code":"not_found","message":"x"}}`}, antiphon.CodeUnavailable, antiphon.ClassNotAccepted, 3},
 		{pollertest.Step{Status: 404, Body: `{"error":{"code":404,"status":"NOT_FOUND","message":"none"}}`}, antiphon.CodeNotFound, antiphon.ClassNotAccepted, 1},
 	} {
 		play(t, &pollertest.Script{Start: []pollertest.Step{tt.step}}, func(s *stage) {

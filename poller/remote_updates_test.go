@@ -236,6 +236,19 @@ func TestAResultFetchedAfterEvents(t *testing.T) {
 	})
 }
 
+// A server that always says the same version is heard to the end.
+func TestAVersionThatDoesNotCount(t *testing.T) {
+	play(t, &pollertest.Script{Value: report{1}, Monitor: []pollertest.Step{
+		{Body: `{"status":"Running","version":1}`}, {Body: `{"status":"Succeeded","version":1,"result":{"pages":1}}`},
+	}}, func(s *stage) {
+		r := s.begin("POST", "/r")
+		if got := seen(t, s, r); got != "running 0, running 0, succeeded 0, " {
+			t.Error(got)
+		}
+		s.answers(r)
+	})
+}
+
 // A reader that is slow sees what is latest, and holds nobody up.
 func TestASlowReader(t *testing.T) {
 	var parts []string
@@ -287,6 +300,16 @@ func TestRemoteCancel(t *testing.T) {
 }
 
 func TestRemoteCancelOtherwise(t *testing.T) {
+	play(t, &pollertest.Script{Monitor: []pollertest.Step{{State: antiphon.StateRunning, Header: hinted("30")}}, Cancel: []pollertest.Step{{Status: 307, Header: header("Location", "/elsewhere")}},
+		Other: map[string][]pollertest.Step{"/elsewhere": {{}}},
+	}, func(s *stage) {
+		if err := s.begin("POST", "/r").Cancel(s.ctx); err != nil {
+			t.Error(err)
+		}
+		if got := s.script.Requests("/elsewhere"); len(got) != 1 || got[0].Method != "POST" {
+			t.Errorf("%v", got)
+		}
+	})
 	odd := map[string][]pollertest.Step{"/operations/1:cancel": {{Status: 405}}}
 	long := []pollertest.Step{{State: antiphon.StateRunning, Header: hinted("30")}}
 	play(t, &pollertest.Script{Other: odd, Monitor: long}, func(s *stage) { // by DELETE then
@@ -307,6 +330,7 @@ func TestRemoteCancelOtherwise(t *testing.T) {
 		class antiphon.Class
 	}{
 		{pollertest.Step{Status: 403}, antiphon.ClassNotAccepted},
+		{pollertest.Step{Status: 302, Header: header("Location", "/elsewhere")}, antiphon.ClassNotAccepted},
 		{pollertest.Step{Status: 503}, antiphon.ClassUnknown},
 		{pollertest.Step{Cut: true}, antiphon.ClassUnknown},
 		{pollertest.Step{Status: 409, Body: `{"error":{"code":"aborted","message":"x","class":"failed"}}`}, antiphon.ClassFailed},

@@ -26,7 +26,7 @@ type feed struct {
 // tell tells of op, unless that is not news.
 func (f *feed) tell(op antiphon.Operation) {
 	f.mu.Lock()
-	stale := op.Version != 0 && op.Version <= f.op.Version || op.Version == 0 && alike(&op, &f.op)
+	stale := !op.State.Terminal() && (op.Version != 0 && op.Version <= f.op.Version || op.Version == 0 && alike(&op, &f.op))
 	if f.over || f.n > 0 && (stale || f.op.State.Terminal()) || op.State == "" {
 		f.mu.Unlock()
 		return
