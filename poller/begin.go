@@ -46,43 +46,6 @@ func Begin[R any](req *http.Request, o *HTTPOptions) (*Remote[R], error) {
 	return followed[R](ctx, m), nil
 }
 
-// A seal says whether a request may be sent, and whether it may have been: before its
-// body is read it is not.
-type seal struct {
-	state atomic.Int32
-	until time.Time // when whoever asks will have gone; zero if that is not to be said
-}
-
-const (
-	sealed = iota // nothing was sent
-	broken        // something may have been
-	kept          // nothing will be
-)
-
-// open breaks the seal, and reports false if it has to be kept.
-func (s *seal) open() bool { return s.state.CompareAndSwap(sealed, broken) || s.state.Load() == broken }
-
-// keep reports whether nothing was sent; then nothing will be.
-func (s *seal) keep() bool { return s.state.CompareAndSwap(sealed, kept) || s.state.Load() == kept }
-
-// A letter is a body under a seal.
-type letter struct {
-	io.ReadCloser
-	seal *seal
-	read *atomic.Bool // of this attempt
-}
-
-func (l letter) Read(b []byte) (int, error) {
-	if !l.seal.open() {
-		return 0, errSealed
-	}
-	l.read.Store(true)
-	return l.ReadCloser.Read(b)
-}
-
-var errSealed error = &antiphon.Error{Code: antiphon.CodeCanceled, Class: antiphon.ClassNotAccepted,
-	Reason: "poller.sealed", Message: "poller: nobody wants it any more"}
-
 // begin sends req until it is answered, and makes a monitor of the answer. patient is
 // the context in which it does so, asker that of whoever wants to know.
 func (c *caller) begin(patient, asker context.Context, req *http.Request, s *seal) (*monitor, error) {
@@ -116,7 +79,8 @@ func (c *caller) begin(patient, asker context.Context, req *http.Request, s *sea
 			late++
 			ok = ok && late < lastTries && !undialed(err)
 		}
-		if !ok || !again || !safe && class != antiphon.ClassNotAccepted || !c.rest(patient, asker, d) {
+		if !ok || !again || !safe && class != antiphon.ClassNotAccepted || !c.rest(patient, asker, d) ||
+			asker.Err() != nil && !doubt { // who has gone needs to know no more than what to cancel
 			return nil, doubtful(err, doubt)
 		}
 	}

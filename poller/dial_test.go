@@ -27,7 +27,7 @@ func TestDialSends(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		for i := range 2 {
-			if v, err := ask(ctx, report{i}).Await(nil); err != nil || v != (report{1}) { //nolint:staticcheck // a nil context counts
+			if v, err := ask(ctx, report{i}).Await(s.ctx); err != nil || v != (report{1}) {
 				t.Fatal(v, err)
 			}
 		}
@@ -61,7 +61,7 @@ func TestX5_DialWithNothing(t *testing.T) {
 	h := httptest.NewServer(s)
 	defer h.Close()
 	defer stop(t, s)
-	if v, err := poller.Dial[int, int](h.URL, nil)(nil, 1).Await(nil); err != nil || v != 2 { //nolint:staticcheck // a nil context counts
+	if v, err := poller.Dial[int, int](h.URL, nil)(none, 1).Await(none); err != nil || v != 2 {
 		t.Error(v, err)
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -217,6 +217,22 @@ func TestNothingIsSentForOneWhoHasLeft(t *testing.T) {
 				t.Errorf("%s was sent", q.Body)
 			}
 		}
+	})
+}
+
+// A start that was put off is not made for one who has left: it would begin what is to be
+// cancelled at once.
+func TestNothingIsBegunForOneWhoHasLeft(t *testing.T) {
+	play(t, &pollertest.Script{Start: []pollertest.Step{{Status: 503, Header: hinted("20")}, {}}}, func(s *stage) {
+		ctx, cancel := context.WithCancel(s.ctx)
+		f := poller.Dial[report, report](s.net.URL, &s.opts)(ctx, report{})
+		time.Sleep(5 * time.Second)
+		cancel()
+		if _, err := f.Await(s.ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		s.asked("start", 1)
 	})
 }
 

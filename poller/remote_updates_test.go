@@ -91,7 +91,7 @@ func TestUpdatesByPolls(t *testing.T) {
 func TestUpdatesEndWithTheFollower(t *testing.T) {
 	play(t, &pollertest.Script{Monitor: []pollertest.Step{goesOn, {Status: 410}}}, func(s *stage) {
 		var last error
-		for _, err := range s.begin("POST", "/r").Updates(nil) { //nolint:staticcheck // a nil context counts
+		for _, err := range s.begin("POST", "/r").Updates(none) {
 			last = err
 		}
 		if e := s.gaveUp(last); !errors.Is(e, poller.ErrGone) {
@@ -321,7 +321,7 @@ func TestRemoteCancelOtherwise(t *testing.T) {
 		}
 	})
 	play(t, &pollertest.Script{Other: odd, Monitor: long, Cancel: []pollertest.Step{{Status: 405}}}, func(s *stage) {
-		if err := s.begin("POST", "/r").Cancel(nil); !errors.Is(err, errors.ErrUnsupported) { //nolint:staticcheck // a nil context counts
+		if err := s.begin("POST", "/r").Cancel(none); !errors.Is(err, errors.ErrUnsupported) {
 			t.Error(err)
 		}
 	})
