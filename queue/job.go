@@ -16,7 +16,7 @@ import (
 // A Job is an accepted request: an id, and the future of its answer.
 //
 // Until it ends, a job that was submitted or attached to is an entry in a table of
-// its queue, of about 200 bytes: no goroutine, no timer.
+// its queue, of about 130 bytes: no goroutine, no timer.
 //
 // Concurrency: all methods may be called by any number of goroutines.
 //
