@@ -7,6 +7,7 @@ step_install() {
 	command -v chromium >/dev/null || want+=(chromium)
 	command -v node >/dev/null || want+=(nodejs)
 	command -v strace >/dev/null || want+=(strace)
+	command -v curl >/dev/null || want+=(curl)
 	if [ ${#want[@]} -gt 0 ] && [ "${CI:-}" = true ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update -q && apt-get install -qy --no-install-recommends "${want[@]}" || { hint "install ${want[*]} by hand"; return 1; }
@@ -16,7 +17,7 @@ step_install() {
 	fi
 	node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 19 ? 0 : 1)' ||
 		{ hint "Node.js is too old for the client for browsers: 20.19 or later"; return 1; }
-	echo "chromium, node and strace are here"
+	echo "chromium, node, strace and curl are here"
 }
 
 step_layout() {

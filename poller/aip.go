@@ -59,28 +59,31 @@ func (d *aipDocument) operation() antiphon.Operation {
 	return op
 }
 
-// unpacked is the value of a google.protobuf.Any that holds JSON as it is; anything else
-// is its own.
+// unpacked is what a google.protobuf.Any holds if that is one of the types whose JSON is no
+// object of fields of its own, such as Value, Struct and Duration: it stands under "value"
+// then. An Empty is nothing, and anything else is as it is.
 func unpacked(raw json.RawMessage) json.RawMessage {
 	var packed struct {
 		Type  string          `json:"@type"`
 		Value json.RawMessage `json:"value"`
 	}
-	if json.Unmarshal(raw, &packed) != nil {
+	const known = "type.googleapis.com/google.protobuf."
+	switch {
+	case json.Unmarshal(raw, &packed) != nil, !strings.HasPrefix(packed.Type, known):
+		return raw
+	case packed.Type == known+"Empty":
+		return nil
+	case packed.Value == nil:
 		return raw
 	}
-	switch strings.TrimPrefix(packed.Type, "type.googleapis.com/google.protobuf.") {
-	case "Struct", "Value":
-		return packed.Value
-	case "Empty":
-		return nil
-	case "BytesValue":
+	if packed.Type == known+"BytesValue" {
 		var b []byte
 		if json.Unmarshal(packed.Value, &b) == nil {
 			return b
 		}
+		return raw
 	}
-	return raw
+	return packed.Value
 }
 
 // readAIP reads an operation of AIP-151.
