@@ -17,10 +17,14 @@ type aipDocument struct {
 	Response json.RawMessage `json:"response"`
 }
 
-// looksLikeAIP tells an operation from a result that happens to have a name.
-func (d *aipDocument) looksLikeAIP() bool {
+// looksLikeAIP tells an operation, which body is, from a result that happens to have a
+// name. Google's encoder leaves out that it is not done: without metadata, a name is all.
+func (d *aipDocument) looksLikeAIP(body []byte) bool {
 	if d.Done == nil && d.Metadata == nil && d.Error == nil && d.Response == nil {
-		return false
+		var all map[string]json.RawMessage
+		if json.Unmarshal(body, &all) != nil || len(all) != 1 {
+			return false
+		}
 	}
 	for segment := range strings.SplitSeq(d.Name, "/") {
 		if segment == "operations" {

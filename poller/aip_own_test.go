@@ -88,3 +88,41 @@ func TestAIPFaceIsFollowed(t *testing.T) {
 		}
 	})
 }
+
+// A name alone is an operation that is not done, and not a result.
+func TestAIPNameAlone(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"name":"operations/1"}`:                    "report",
+		`{"name":"projects/x/operations/1"}`:         "",
+		`{"name":"operations/1","state":"new"}`:      "operations/1",
+		`{"name":"operations"}`:                      "operations",
+		`{"name":"reports/1"}`:                       "reports/1",
+		`{"name":"reports/operations"}`:              "",
+		`{"name":"operations/1","done":false}`:       "report",
+		`{"name":"reports/1","done":true,"pages":3}`: "reports/1",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &pollertest.Script{Style: pollertest.AIP, Start: []pollertest.Step{{Body: body}}, Value: struct{ Name string }{"report"}}
+			n := pollertest.Serve(s)
+			defer n.Close()
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, n.URL+"/v1/reports", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			remote, err := poller.Begin[struct{ Name string }](r, &poller.HTTPOptions{Client: n.Client()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := remote.Future().Await(t.Context())
+			if want == "" { // followed, to where there is nothing
+				if !errors.Is(err, poller.ErrGone) {
+					t.Errorf("%s: %+v, %v; want ErrGone", body, got, err)
+				}
+				return
+			}
+			if got.Name != want || err != nil {
+				t.Errorf("%s: %+v, %v; want %q", body, got, err, want)
+			}
+		})
+	}
+}

@@ -282,7 +282,7 @@ func (c *caller) accepted(resp reply, req *http.Request, home string) (*monitor,
 	}
 	if len(body) > 0 && body[0] == '{' {
 		d := new(aipDocument)
-		if decode(body, d) == nil && (d.looksLikeAIP() || c.OperationURL != nil && d.Name != "") {
+		if decode(body, d) == nil && (d.looksLikeAIP(body) || c.OperationURL != nil && d.Name != "") {
 			return c.named(resp, at, d)
 		}
 	}

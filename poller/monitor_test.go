@@ -666,7 +666,7 @@ func TestAIPNames(t *testing.T) {
 			}
 		})
 	}
-	for _, body := range []string{`{"name":"buy milk","done":false}`, `{"name":"operations","done":false}`, `{"name":"operations/1"}`} { // a result
+	for _, body := range []string{`{"name":"buy milk","done":false}`, `{"name":"operations","done":false}`, `{"name":"operations/1","more":4}`} { // a result
 		play(t, &pollertest.Script{Value: report{}, Start: []pollertest.Step{{Status: 200, Body: body}}}, func(s *stage) { s.succeeds() })
 	}
 	play(t, &pollertest.Script{Value: report{4}, Start: []pollertest.Step{{Status: 200, Body: `{"name":"job 7"}`}}, Other: map[string][]pollertest.Step{
