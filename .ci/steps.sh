@@ -38,7 +38,8 @@ step_layout() {
 		hint "do it, or describe it where it belongs"
 		bad=1
 	fi
-	sleeps=$(git grep -lE 'time\.Sleep\(' -- '*_test.go' | xargs -r grep -LE '"testing/synctest"|bubble\(t,')
+	# What a benchmark or an example calls work may take its time.
+	sleeps=$(git grep -lE 'time\.Sleep\(' -- '*_test.go' ':!*bench_*' ':!*example_*' | xargs -r grep -LE '"testing/synctest"|[bB]ubble\(t,|\b(play|serving)\(t,')
 	if [ -n "$sleeps" ]; then
 		echo "$sleeps"
 		hint "tests sleep in synctest bubbles only"
