@@ -2,6 +2,7 @@ package antiphon
 
 import (
 	"encoding/json"
+	"fmt"
 )
 
 // A Codec turns values into bytes and back.
@@ -77,7 +78,11 @@ func malformed(err error, v any) error {
 	case *json.SyntaxError:
 		return Errorf(CodeInvalidArgument, "antiphon: malformed JSON at byte %d", e.Offset)
 	case *json.UnmarshalTypeError:
-		return Errorf(CodeInvalidArgument, "antiphon: JSON does not fit %v at byte %d (field %q)", e.Type, e.Offset, e.Field)
+		field := ""
+		if e.Field != "" {
+			field = fmt.Sprintf(" (field %q)", e.Field)
+		}
+		return Errorf(CodeInvalidArgument, "antiphon: JSON does not fit %v at byte %d%s", e.Type, e.Offset, field)
 	}
 	return Errorf(CodeInvalidArgument, "antiphon: JSON does not decode into %T", v)
 }
