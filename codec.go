@@ -2,6 +2,7 @@ package antiphon
 
 import (
 	"encoding/json"
+	"fmt"
 )
 
 // A Codec turns values into bytes and back.
@@ -49,9 +50,12 @@ func (JSON) ContentType() string { return "application/json" }
 
 // Marshal encodes v.
 func (c JSON) Marshal(v any) ([]byte, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, Errorf(CodeInvalidArgument, "antiphon: a %T cannot be encoded as JSON: %w", v, err)
+	data, ok := encodeScalar(v)
+	if !ok {
+		var err error
+		if data, err = json.Marshal(v); err != nil {
+			return nil, Errorf(CodeInvalidArgument, "antiphon: a %T cannot be encoded as JSON: %w", v, err)
+		}
 	}
 	if err := c.check(data); err != nil {
 		return nil, err
@@ -65,6 +69,9 @@ func (c JSON) Unmarshal(data []byte, v any) error {
 	if err := c.check(data); err != nil {
 		return err
 	}
+	if decodeScalar(data, v) {
+		return nil
+	}
 	if err := json.Unmarshal(data, v); err != nil {
 		return malformed(err, v)
 	}
@@ -77,7 +84,11 @@ func malformed(err error, v any) error {
 	case *json.SyntaxError:
 		return Errorf(CodeInvalidArgument, "antiphon: malformed JSON at byte %d", e.Offset)
 	case *json.UnmarshalTypeError:
-		return Errorf(CodeInvalidArgument, "antiphon: JSON does not fit %v at byte %d (field %q)", e.Type, e.Offset, e.Field)
+		field := ""
+		if e.Field != "" {
+			field = fmt.Sprintf(" (field %q)", e.Field)
+		}
+		return Errorf(CodeInvalidArgument, "antiphon: JSON does not fit %v at byte %d%s", e.Type, e.Offset, field)
 	}
 	return Errorf(CodeInvalidArgument, "antiphon: JSON does not decode into %T", v)
 }

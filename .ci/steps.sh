@@ -7,6 +7,7 @@ step_install() {
 	command -v chromium >/dev/null || want+=(chromium)
 	command -v node >/dev/null || want+=(nodejs)
 	command -v strace >/dev/null || want+=(strace)
+	command -v curl >/dev/null || want+=(curl)
 	if [ ${#want[@]} -gt 0 ] && [ "${CI:-}" = true ]; then
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update -q && apt-get install -qy --no-install-recommends "${want[@]}" || { hint "install ${want[*]} by hand"; return 1; }
@@ -16,7 +17,7 @@ step_install() {
 	fi
 	node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || a === 20 && b >= 19 ? 0 : 1)' ||
 		{ hint "Node.js is too old for the client for browsers: 20.19 or later"; return 1; }
-	echo "chromium, node and strace are here"
+	echo "chromium, node, strace and curl are here"
 }
 
 step_layout() {
@@ -37,7 +38,8 @@ step_layout() {
 		hint "do it, or describe it where it belongs"
 		bad=1
 	fi
-	sleeps=$(git grep -lE 'time\.Sleep\(' -- '*_test.go' | xargs -r grep -LE '"testing/synctest"|bubble\(t,')
+	# What a benchmark or an example calls work may take its time.
+	sleeps=$(git grep -lE 'time\.Sleep\(' -- '*_test.go' ':!*bench_*' ':!*example_*' | xargs -r grep -LE '"testing/synctest"|[bB]ubble\(t,|\b(play|serving)\(t,')
 	if [ -n "$sleeps" ]; then
 		echo "$sleeps"
 		hint "tests sleep in synctest bubbles only"
@@ -96,7 +98,10 @@ step_lint() {
 step_generate() {
 	go generate ./examples/asker || return 1
 	git diff --exit-code -- examples/asker && [ -z "$(git status --porcelain -- examples/asker)" ] || { hint "commit what go generate ./examples/asker makes"; return 1; }
-	echo "generated code is up to date"
+	local openapi
+	openapi=$(tool ./openapicheck) || return 1
+	"$openapi" docs/*.openapi.json || { hint "mend the document: it has to be OpenAPI 3.1"; return 1; }
+	echo "generated code is up to date, and docs/*.openapi.json are what they say"
 }
 
 # The README's commands are run as they stand there, and its code is compiled.
@@ -151,7 +156,6 @@ step_bench() {
 step_fuzz() {
 	local m p target n=0 bad=0
 	for m in $(modules work); do
-		[ "$m" = queue/sqlitequeue ] && continue # on its corpus only: SQLite in Go takes too long to build for fuzzing
 		for p in $(cd "$m" && go list ./...); do
 			for target in $(cd "$m" && go test -list '^Fuzz' "$p" | grep '^Fuzz'); do
 				n=$((n + 1))

@@ -109,7 +109,9 @@ var errIsStream = &antiphon.Error{
 func (a *ask[R]) decode(body []byte) {
 	v, err := *new(R), error(future.ErrGoexit)
 	defer func() { a.promise.Settle(v, tried(err)) }() // also if the codec ends the goroutine
-	v, err = unmarshal[R](a.dial.codec, body)
+	if v, err = unmarshal[R](a.dial.codec, body); err != nil {
+		err = misfit("answer", a.dial.name, err)
+	}
 }
 
 // start enters a and sends its request.
@@ -211,12 +213,24 @@ func (p *Peer) askDue(a asked, id ID, now moment) {
 	err := ErrExpired
 	if a.core().unsent() {
 		err = errUnsent
+		if !p.hasRun() {
+			err = errNeverRan
+		}
 	}
 	p.observe(antiphon.Event{Name: "callback.expired", Context: a.core().ctx, Kind: a.core().dial.name, ID: id.String(), Err: err})
 	p.over(a, id, err, !late) // if it is late, the work ends by itself
 }
 
-var errUnsent = because(ErrExpired, notAccepted)
+var (
+	errUnsent   = because(ErrExpired, notAccepted)
+	errNeverRan = because(ErrExpired, notAccepted, errors.New("Run was never called"))
+)
+
+func (p *Peer) hasRun() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.run != nil
+}
 
 // sendAgain sends the request of a once more, under the same id.
 func (p *Peer) sendAgain(a asked, id ID) {

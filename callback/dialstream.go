@@ -56,7 +56,9 @@ func DialStream[Q, R any](p *Peer, name string, o *DialOptions) future.Stream[Q,
 				var r R
 				if err == nil {
 					r, err = unmarshal[R](d.codec, body)
-					err = tried(err)
+					if err != nil {
+						err = tried(misfit("answer", d.name, err))
+					}
 				}
 				if !yield(r, err) || err != nil {
 					return

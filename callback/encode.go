@@ -76,6 +76,14 @@ func unmarshal[T any](c antiphon.Codec, body []byte) (v T, err error) {
 	return v, err
 }
 
+// misfit says what it was that could not be decoded.
+func misfit(what, name string, err error) error {
+	if _, panicked := err.(*future.PanicError); panicked {
+		return err
+	}
+	return antiphon.Errorf(antiphon.CodeOf(err), "callback: the %s of %q: %w", what, name, err)
+}
+
 // recovered makes an error of a panic of what is the user's.
 func recovered(err *error) {
 	if v := recover(); v != nil {

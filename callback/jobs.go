@@ -3,6 +3,7 @@ package callback
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -76,13 +77,23 @@ var (
 	}
 )
 
+// unserved names what nobody serves, as far as it fits: who asked may have more than
+// one name in use.
+func unserved(name string) *antiphon.Error {
+	e := *errUnserved
+	if len(name) <= 128 {
+		e.Message = fmt.Sprintf("callback: nobody serves %q here", name)
+	}
+	return &e
+}
+
 // accept starts what d asks for, or says why not.
 func (js *jobs) accept(d Delivery, s *service) {
 	p, m := js.peer, d.Message
 	now := p.clock.Now()
 	switch {
 	case s == nil:
-		js.refuse(d, errUnserved)
+		js.refuse(d, unserved(m.To))
 		return
 	case expired(m, now):
 		p.observe(antiphon.Event{Name: "callback.dropped", Kind: m.To, ID: idString(m.ID), Err: ErrExpired})

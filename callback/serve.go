@@ -68,7 +68,7 @@ func Serve[Q, R any](p *Peer, name string, f future.Func[Q, R], o *ServeOptions)
 	p.serve(name, o, false, func(j *job, ctx context.Context) ([]byte, error) {
 		q, err := unmarshal[Q](j.service.codec, j.d.Body)
 		if err != nil {
-			return nil, untried(err)
+			return nil, untried(misfit("request", name, err))
 		}
 		r, err := f(ctx, q)
 		if err != nil || j.d.Kind == Event {

@@ -25,7 +25,7 @@ func ServeStream[Q, R any](p *Peer, name string, f future.Stream[Q, R], o *Serve
 		}
 		q, err := unmarshal[Q](j.service.codec, j.d.Body)
 		if err != nil {
-			return nil, untried(err)
+			return nil, untried(misfit("request", name, err))
 		}
 		for r, err := range f(ctx, q) {
 			if err != nil {

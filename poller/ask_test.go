@@ -3,12 +3,14 @@ package poller_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/poller"
 )
 
@@ -164,4 +166,14 @@ func gaveUpWith(t *testing.T, err, cause error) *poller.PollError {
 		t.Errorf("%v is of class %s", err, antiphon.ClassOf(err))
 	}
 	return p
+}
+
+func isPanic(err error, v any) bool {
+	var p *future.PanicError
+	return errors.As(err, &p) && p.Value == v && len(p.Stack) > 0
+}
+
+func goexits(context.Context) (st poller.Status[int], err error) {
+	runtime.Goexit()
+	return st, err
 }

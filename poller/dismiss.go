@@ -103,6 +103,9 @@ func (d *dismissal) run() {
 			x := d.batch[0]
 			d.batch[0] = dismissed{}
 			d.batch = d.batch[1:]
+			if d.own {
+				d.alarm.Stop()
+			}
 			x.settle(d.cause)
 		}
 		d.fill()

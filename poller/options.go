@@ -10,6 +10,9 @@ import (
 
 // Options say how often and how long to ask. A zero field means its default, and nil
 // options mean all of them.
+//
+// Ownership: options are not copied. Any number of askings may share them, and they are
+// not to be changed meanwhile.
 type Options struct {
 	// Name is what is asked about, for observers and errors.
 	Name string
@@ -34,14 +37,16 @@ type Options struct {
 
 	// PerPoll is how long one poll may take. 0 means 30 s, negative no limit.
 	PerPoll time.Duration
-	// Elapsed is how long to go on asking. 0 means 24 h, negative no limit.
+	// Elapsed is how long to go on asking: the last poll begins no later. 0 means 24 h,
+	// negative no limit.
 	Elapsed time.Duration
 	// MaxPolls is how often to ask. 0 means no limit.
 	MaxPolls int
 	// MaxErrors is how many polls in a row may fail. 0 means 10, negative no limit.
 	MaxErrors int
 	// Confirm is how many polls in a row must see the end before it counts, for
-	// whatever answers from several copies that do not agree. 0 means 1.
+	// whatever answers from several copies that do not agree. The first end that was
+	// seen wins; a poll that failed does not break the row. 0 means 1.
 	Confirm int
 	// Retryable tells whether a poll that failed is worth repeating. Nil means
 	// antiphon.Retryable.

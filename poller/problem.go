@@ -92,6 +92,10 @@ func (x *exchange) refuse(err error) {
 	if after, ok := antiphon.RetryDelay(r.err); ok || r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable {
 		x.advise(max(after, time.Second))
 	}
+	if x.aip {
+		x.refuseAIP(r)
+		return
+	}
 	x.problem(r)
 }
 
@@ -108,9 +112,11 @@ func refusalOf(err error) *refusal {
 		r.status = http.StatusRequestEntityTooLarge
 	case errors.Is(err, errors.ErrUnsupported):
 		r.status = http.StatusNotImplemented
-	case e.Class == antiphon.ClassUnknown: // it may have been done
 	default:
 		r.status = statusOf(e.Code)
+		if e.Class == antiphon.ClassUnknown && r.status < 500 { // it may have been done
+			r.status = http.StatusInternalServerError
+		}
 	}
 	if errors.Is(err, context.Canceled) { // the client has gone, and this is for a log
 		r.status = http.StatusServiceUnavailable

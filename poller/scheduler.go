@@ -20,7 +20,8 @@ import (
 // Concurrency: all methods may be called by any number of goroutines.
 //
 // Closing: Close ends what is under way. A Scheduler that nobody closes leaves nothing
-// behind once all its futures have settled.
+// behind once all its futures have settled, but for its timer, which may go off once
+// more.
 //
 // Delivery and order: polls that have to wait for others are made in the order in which
 // they were due.
@@ -32,7 +33,7 @@ type Scheduler struct {
 	// limit.
 	Limit int
 	// MaxPending is how many futures may be pending at once; Submit fails with ErrFull
-	// beyond that. It bounds the memory: about 400 bytes each, and about 400 more if its
+	// beyond that. It bounds the memory: about 350 bytes each, and about 450 more if its
 	// context is one that can end and that it shares with no other. 0 means 1048576,
 	// negative no limit.
 	MaxPending int
@@ -44,6 +45,7 @@ type Scheduler struct {
 	once  sync.Once
 	alarm *alarm.Alarm
 	now   func() time.Duration
+	own   bool // it is of one future, which nobody closes it after
 
 	mu     sync.Mutex
 	closed bool
@@ -89,9 +91,9 @@ type flight struct {
 	track  track
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	late   time.Duration
-	asked  bool // or it was too late for that
-	back   bool // with a step
+	late   time.Duration // how long it waited for its turn
+	asked  bool          // or it was too late for that
+	back   bool          // with a step
 	step   step
 	settle func() // what to do if that is the end
 }
@@ -106,15 +108,9 @@ func (s *Scheduler) init() {
 }
 
 // add enters e, whose context has not ended.
-func (s *Scheduler) add(e *entry, o *Options) error {
+func (s *Scheduler) add(e *entry) error {
 	now := s.now()
-	due := after(now, e.begin(e.ctx, o, s.alarm.Time(alarm.Moment(now)), now))
-	switch {
-	case e.observer == nil:
-		e.observer = s.Observer
-	case s.Observer != nil:
-		e.observer = antiphon.Observers(s.Observer, e.observer)
-	}
+	due := after(now, e.begin(e.ctx, s.alarm.Time(alarm.Moment(now)), now))
 	done := e.ctx.Done()
 	most := s.MaxPending
 	if most == 0 {
@@ -226,26 +222,35 @@ func (s *Scheduler) work(f *flight) {
 	}
 }
 
-// board gives f its context, and reports whether the poll is still wanted.
+// board gives f its context, and reports whether the poll is still wanted: what its
+// context has to tell may be on its way.
 func (s *Scheduler) board(f *flight) bool {
 	ctx, cancel := context.WithCancelCause(f.ctx)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	f.ctx, f.cancel = ctx, cancel
-	return !f.entry.over
+	wanted := !f.entry.over
+	s.mu.Unlock()
+	if wanted = wanted && ctx.Err() == nil; !wanted {
+		f.track.polls--
+	}
+	return wanted
 }
 
 // land is called after the poll f, and returns the one that is to be made next.
 func (s *Scheduler) land(f *flight) *flight {
-	f.cancel(nil)
 	e := f.entry
-	if f.asked && !f.back {
-		err := f.track.gaveUp(context.Background(), nil)
+	if !f.back { // it was not made, or it ended its goroutine
+		err := f.track.gaveUp(f.ctx, nil)
 		f.step = over(err)
-		f.settle = func() { e.asker.reject(err) }
+		f.settle = func() {
+			f.track.ended(f.ctx, err)
+			e.asker.reject(err)
+		}
 	}
+	f.cancel(nil)
 	now := s.now()
 	s.mu.Lock()
+	full := !s.room()
 	s.flying--
 	e.flight = nil
 	var stop func() bool
@@ -261,12 +266,18 @@ func (s *Scheduler) land(f *flight) *flight {
 		s.turns.set(e, min(after(now, f.step.wait), e.end))
 	}
 	next := s.takeOff(now)
+	if next != nil && !full {
+		next.late = 0 // but for the time it takes to start it
+	}
 	at := s.nextRing()
 	s.mu.Unlock()
 	if stop != nil {
 		stop()
 	}
 	s.alarm.Set(alarm.Moment(at))
+	if s.own && f.step.over {
+		s.alarm.Stop()
+	}
 	return next
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/antiphon-go/antiphon"
 )
@@ -45,6 +46,7 @@ type page struct {
 type filter struct {
 	owner, kind string
 	state       antiphon.State
+	done        string // true, false, or empty for both
 	size        int
 	after       string
 }
@@ -56,7 +58,7 @@ func (x *exchange) page(query string) (p page, err error) {
 	}
 	// Where all are one's own, a page takes no more than it shows.
 	scan := f.size
-	if f.kind != "" || x.s.opts.Owner != nil {
+	if f.kind != "" || f.done != "" || x.s.opts.Owner != nil {
 		scan = maxScan
 	}
 	ops, err := x.s.ops.List(x.r.Context(), f.state, f.after, scan)
@@ -69,7 +71,7 @@ func (x *exchange) page(query string) (p page, err error) {
 		return p, storeError(err)
 	}
 	for i := range ops {
-		if x.mine(&ops[i]) && (f.kind == "" || ops[i].Kind == f.kind) {
+		if x.mine(&ops[i]) && f.takes(&ops[i]) {
 			p.ops = append(p.ops, ops[i])
 		}
 		if end := i + 1; len(p.ops) == f.size || end == len(ops) && end >= scan {
@@ -80,6 +82,11 @@ func (x *exchange) page(query string) (p page, err error) {
 		}
 	}
 	return p, nil
+}
+
+// takes reports whether op is to be listed, but for its state.
+func (f *filter) takes(op *antiphon.Operation) bool {
+	return (f.kind == "" || op.Kind == f.kind) && (f.done == "" || op.State.Terminal() == (f.done == "true"))
 }
 
 // filterOf reads the parameters of a list. What is not known is ignored.
@@ -104,6 +111,13 @@ func filterOf(owner, query string) (f filter, err error) {
 			return f, badRequest("state", "there is no such state")
 		}
 	}
+	switch words := strings.ReplaceAll(q.Get("filter"), " ", ""); words {
+	case "":
+	case "done=true", "done=false":
+		f.done = words[len("done="):]
+	default:
+		return f, badRequest("filter", "the filter is done=true or done=false")
+	}
 	if token := q.Get("pageToken"); token != "" {
 		after, ok := f.open(token)
 		if !ok {
@@ -120,7 +134,7 @@ const digestSize = 9
 
 func (f *filter) digest() []byte {
 	var b []byte
-	for _, s := range []string{f.owner, f.kind, string(f.state)} {
+	for _, s := range []string{f.owner, f.kind, string(f.state), f.done} {
 		b = append(strconv.AppendInt(b, int64(len(s)), 10), ':')
 		b = append(b, s...)
 	}
@@ -133,11 +147,12 @@ func (f *filter) token(after string) string {
 }
 
 func (f *filter) open(token string) (after string, ok bool) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) <= digestSize || len(b) > digestSize+maxID || !bytes.Equal(b[:digestSize], f.digest()) {
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || len(b) <= digestSize || len(b) > digestSize+maxID {
 		return "", false
 	}
-	return string(b[digestSize:]), true
+	after = string(b[digestSize:])
+	return after, f.token(after) == token // which has no line breaks, for one
 }
 
 // operations answers with a list, and another member if it is not empty.

@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"math"
 	"net/http"
 
 	"github.com/antiphon-go/antiphon"
@@ -14,7 +15,7 @@ func (x *exchange) result() {
 		return
 	}
 	if x.r.Header["Prefer"] != nil {
-		x.longPoll(&op)
+		x.wait(&op, math.MaxInt64)
 	}
 	if op.State.Terminal() {
 		x.outcome(&op, false)

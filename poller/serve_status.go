@@ -91,15 +91,22 @@ func (s *Server) observe(x *exchange, e antiphon.Event) {
 // longPoll holds the request until there is another version than the client has, or than
 // there is.
 func (x *exchange) longPoll(op *antiphon.Operation) {
+	if x.r.Header["If-None-Match"] == nil || x.matches(op.Version) {
+		x.wait(op, op.Version)
+	} else {
+		x.wait(op, 0)
+	}
+}
+
+// wait holds the request, as it prefers, until there is a version greater than after.
+func (x *exchange) wait(op *antiphon.Operation, after int64) {
 	p := preferencesOf(x.r.Header)
 	if !p.waits || x.r.Method == http.MethodHead {
 		return
 	}
-	wait, applied := x.waiting(p)
-	if wait > 0 && !op.State.Terminal() && (x.r.Header["If-None-Match"] == nil || x.matches(op.Version)) {
-		if !x.hold(op, op.Version, wait) {
-			return
-		}
+	d, applied := x.waiting(p)
+	if d > 0 && !op.State.Terminal() && op.Version <= after && !x.hold(op, after, d) {
+		return
 	}
 	x.w.Header()["Preference-Applied"] = []string{applied}
 }

@@ -135,13 +135,14 @@ func (s *site) send(req *http.Request) served {
 	return served{w.Result(), w.Body.Bytes()}
 }
 
-// start is a POST that is answered with 202.
+// start is a POST that is answered with 202, for work that has begun.
 func (s *site) start(body string, header ...string) served {
 	s.t.Helper()
 	a := s.do("POST", "/jobs", body, append([]string{"Prefer", "respond-async"}, header...)...)
 	if a.StatusCode != http.StatusAccepted {
 		s.t.Fatalf("not accepted: %s", a)
 	}
+	synctest.Wait() // until it has begun
 	return a
 }
 
@@ -187,7 +188,7 @@ func TestAcceptedWhenSlow(t *testing.T) {
 		if a = s.do("GET", monitor+"/result", ""); a.StatusCode != 202 || a.get("Location") != monitor+"/result" {
 			t.Error(a)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(11 * time.Second)
 		if a = s.do("GET", monitor, ""); a.StatusCode != 200 || a.operation(t).State != antiphon.StateSucceeded {
 			t.Error(a)
 		}

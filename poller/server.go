@@ -172,12 +172,13 @@ type exchange struct {
 	id    string
 	owner string
 	began bool // to answer
+	aip   bool // speaks AIP-151
 }
 
 // serve answers a request by table. The path before that of the route has depth
 // segments, unless that is negative.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, table []route, depth int) {
-	x := exchange{s: s, w: w, r: r}
+	x := exchange{s: s, w: w, r: r, aip: &table[0] == &aipRoutes[0]}
 	defer x.recover()
 	w.Header()["X-Content-Type-Options"] = nosniff
 	if s.wrong != nil {

@@ -3,6 +3,7 @@ package poller
 import (
 	"context"
 
+	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
 )
 
@@ -26,15 +27,26 @@ func Submit[T any](ctx context.Context, s *Scheduler, c Check[T], o *Options) *f
 		o = noOptions
 	}
 	if s == nil {
-		s = &Scheduler{Limit: -1, MaxPending: -1, Clock: o.Clock}
+		s = &Scheduler{Limit: -1, MaxPending: -1, Clock: o.Clock, own: true}
 	}
 	s.init()
 	p := &poller[T]{scheduler: s, question: question[T]{check: c}}
-	p.asker, p.ctx, p.opts = p, ctx, o
+	p.asker, p.ctx, p.opts, p.observer = p, ctx, o, o.Observer
+	switch {
+	case o.Observer == nil:
+		p.observer = s.Observer
+	case s.Observer != nil:
+		p.observer = antiphon.Observers(s.Observer, o.Observer)
+	}
 	f := p.promise.Future()
+	var err error
 	if ctx.Err() != nil {
-		p.reject(p.gaveUp(ctx, nil))
-	} else if err := s.add(&p.entry, o); err != nil {
+		err = p.gaveUp(ctx, nil)
+	} else {
+		err = s.add(&p.entry)
+	}
+	if err != nil {
+		p.ended(ctx, err)
 		p.reject(err)
 	}
 	return f

@@ -28,17 +28,17 @@ type track struct {
 	last    error // of the last poll, if it failed
 }
 
-// begin makes t the track of what is asked about from now on, and returns how long to
-// wait for the first poll.
-func (t *track) begin(ctx context.Context, o *Options, wall time.Time, now time.Duration) time.Duration {
-	t.opts, t.observer, t.end, t.until = o, o.Observer, after(now, o.elapsed()), forever
+// begin makes t the track of what is asked about from now on, as its options say, and
+// returns how long to wait for the first poll.
+func (t *track) begin(ctx context.Context, wall time.Time, now time.Duration) time.Duration {
+	t.end, t.until = after(now, t.opts.elapsed()), forever
 	if at, ok := ctx.Deadline(); ok {
 		// A deadline that is past though the context goes on is of another clock.
 		if left := at.Sub(wall); left > 0 {
 			t.until = after(now, left)
 		}
 	}
-	return min(o.first(), o.elapsed())
+	return min(t.opts.first(), t.opts.elapsed())
 }
 
 // seen is a Status without its value.

@@ -51,10 +51,10 @@ func follow[T any](ctx context.Context, c Check[T], o *Options, show func(Status
 	if o == nil {
 		o = noOptions
 	}
-	var t track
+	t := track{opts: o, observer: o.Observer}
 	z := newSleeper(o.Clock)
 	defer z.stop()
-	wait := t.begin(ctx, o, z.start, 0)
+	wait := t.begin(ctx, z.start, 0)
 	q, now := question[T]{check: c}, z.now
 	for {
 		if z.sleep(ctx, wait); ctx.Err() != nil { // select is random

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/internal/ident"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -30,6 +32,44 @@ func BenchmarkHandOver(b *testing.B) {
 			c <- nil
 		}
 		close(c)
+		<-done
+	})
+	b.Run("byhand", func(b *testing.B) {
+		l := &leasedByHand{jobs: map[string]*leasedJob{}, wake: make(chan struct{}, 1)}
+		done := make(chan struct{})
+		var ended atomic.Bool
+		go func() {
+			defer close(done)
+			for {
+				j, until := l.take(time.Minute)
+				switch {
+				case j != nil:
+					l.settle(j.id, until)
+				case ended.Load():
+					return
+				default:
+					<-l.wake
+				}
+			}
+		}()
+		ids := make([]string, 4096)
+		var source ident.Source
+		for i := range ids {
+			ids[i] = source.Next()
+		}
+		b.ReportAllocs()
+		n := 0
+		for b.Loop() {
+			for !l.put(ids[n%len(ids)], 1024) {
+				runtime.Gosched()
+			}
+			n++
+		}
+		ended.Store(true)
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
 		<-done
 	})
 	for _, batch := range []int{1, 16} {
@@ -92,10 +132,138 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 }
 
+// leasedByHand is the least that leases jobs which have names and times: a table and a
+// ring under a lock, and a look at the clock in each call. Nothing in it ends a lease.
+type leasedByHand struct {
+	mu    sync.Mutex
+	jobs  map[string]*leasedJob
+	ready []*leasedJob
+	head  int
+	spare []*leasedJob
+	wake  chan struct{}
+}
+
+type leasedJob struct {
+	id             string
+	created, until time.Duration
+}
+
+var began = time.Now()
+
+func (l *leasedByHand) put(id string, limit int) bool {
+	now := time.Since(began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.jobs) >= limit || l.jobs[id] != nil {
+		return false
+	}
+	var j *leasedJob
+	if n := len(l.spare); n > 0 {
+		j, l.spare = l.spare[n-1], l.spare[:n-1]
+	} else {
+		j = new(leasedJob)
+	}
+	j.id, j.created = id, now
+	l.jobs[id] = j
+	if l.ready = append(l.ready, j); len(l.ready)-l.head == 1 {
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
+	}
+	return true
+}
+
+func (l *leasedByHand) take(d time.Duration) (j *leasedJob, until time.Duration) {
+	now := time.Since(began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head == len(l.ready) {
+		l.ready, l.head = l.ready[:0], 0
+		return nil, 0
+	}
+	j = l.ready[l.head]
+	l.head++
+	if l.head > 1024 {
+		l.ready, l.head = append(l.ready[:0], l.ready[l.head:]...), 0
+	}
+	j.until = now + d
+	return j, j.until
+}
+
+func (l *leasedByHand) settle(id string, until time.Duration) bool {
+	now := time.Since(began)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j := l.jobs[id]
+	if j == nil || j.until != until || until < now {
+		return false
+	}
+	delete(l.jobs, id)
+	l.spare = append(l.spare, j)
+	return true
+}
+
+// byHand is the least that has a typed answer from a worker: names that cannot be
+// guessed, a table under a lock, two channels, and values that are encoded both ways. It
+// has no leases, no times, no retries, and no end.
+type byHand struct {
+	ids  ident.Source
+	mu   sync.Mutex
+	jobs map[string]*byHandJob
+	work chan *byHandJob
+}
+
+type byHandJob struct {
+	id      string
+	payload []byte
+	answer  future.Promise[int]
+}
+
+func (h *byHand) do() {
+	codec := antiphon.JSON{}
+	for j := range h.work {
+		n := 0
+		err := codec.Unmarshal(j.payload, &n)
+		result, _ := codec.Marshal(n)
+		h.mu.Lock()
+		waits := h.jobs[j.id]
+		delete(h.jobs, j.id)
+		h.mu.Unlock()
+		v := 0
+		if err == nil {
+			err = codec.Unmarshal(result, &v)
+		}
+		waits.answer.Settle(v, err)
+	}
+}
+
+func (h *byHand) submit(n int) *byHandJob {
+	payload, _ := antiphon.JSON{}.Marshal(n)
+	j := &byHandJob{id: h.ids.Next(), payload: payload}
+	h.mu.Lock()
+	h.jobs[j.id] = j
+	h.mu.Unlock()
+	h.work <- j
+	return j
+}
+
 // From Submit to the answer, through a worker.
 func BenchmarkSubmitAwait(b *testing.B) {
 	ctx := context.Background()
 	for _, flight := range []int{1, 64} {
+		b.Run(fmt.Sprintf("byhand/inflight=%d", flight), func(b *testing.B) {
+			h := &byHand{jobs: map[string]*byHandJob{}, work: make(chan *byHandJob, 64)}
+			defer close(h.work)
+			go h.do()
+			b.ReportAllocs()
+			b.ResetTimer()
+			share(b.N, flight, func() {
+				if v, err := h.submit(7).answer.Future().Await(ctx); v != 7 || err != nil {
+					b.Error(v, err)
+				}
+			})
+		})
 		b.Run(fmt.Sprintf("inflight=%d", flight), func(b *testing.B) {
 			m := queue.Memory(&queue.MemoryOptions{MaxKept: 1024})
 			q, err := queue.New[int, int]("bench", m, nil)
@@ -107,26 +275,18 @@ func BenchmarkSubmitAwait(b *testing.B) {
 			go func() {
 				ended <- q.Work(stop, func(_ context.Context, n int) (int, error) { return n, nil }, &queue.WorkOptions{Concurrency: 64})
 			}()
-			var left atomic.Int64
-			left.Store(int64(b.N))
 			b.ReportAllocs()
 			b.ResetTimer()
-			var wg sync.WaitGroup
-			for range flight {
-				wg.Go(func() {
-					for left.Add(-1) >= 0 {
-						j, err := q.Submit(ctx, 7, nil)
-						if err != nil {
-							b.Error(err)
-							return
-						}
-						if v, err := j.Await(ctx); v != 7 || err != nil {
-							b.Error(v, err)
-						}
-					}
-				})
-			}
-			wg.Wait()
+			share(b.N, flight, func() {
+				j, err := q.Submit(ctx, 7, nil)
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				if v, err := j.Await(ctx); v != 7 || err != nil {
+					b.Error(v, err)
+				}
+			})
 			b.StopTimer()
 			cancel()
 			<-ended
@@ -134,6 +294,21 @@ func BenchmarkSubmitAwait(b *testing.B) {
 			_ = m.Close()
 		})
 	}
+}
+
+// share has do called n times in all by some goroutines.
+func share(n, goroutines int, do func()) {
+	var left atomic.Int64
+	left.Store(int64(n))
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				do()
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // A million jobs that wait: what each weighs beyond its payload.

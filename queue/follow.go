@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/antiphon-go/antiphon/internal/alarm"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -18,12 +19,14 @@ type follower struct {
 	life  context.Context
 	die   context.CancelCauseFunc
 
+	curious atomic.Int32 // how many want every change
+
 	mu        sync.Mutex
 	closed    bool
-	jobs      map[string]*following
-	order     []string // whom to look after next, with some that have gone
+	jobs      index[following, *following]
+	turns     int      // whose turn it is to be looked after: a chain of jobs
 	asked     []string // whom to look after now
-	polls     moment   // when some of order are looked after
+	polls     moment   // when some of jobs are looked after
 	looking   bool     // ring is at it
 	holders   int      // workers, who listen for what is canceled
 	listening bool
@@ -35,11 +38,14 @@ type follower struct {
 type following struct {
 	id        string
 	owner     interested
-	next      *following // another of the same job
+	next      *following // in the table, or of those who were taken out with it
 	duplicate bool
-	placed    bool // the job is there, as far as we know
-	linked    bool
+	placed    atomic.Bool // the job is there, as far as we know
+	gone      bool        // nobody waits, though it may be put back
 }
+
+func (x *following) name() string      { return x.id }
+func (x *following) link() **following { return &x.next }
 
 // interested is who waits. It is called without a lock.
 type interested interface {
@@ -50,12 +56,11 @@ type interested interface {
 	// progressed is told of a record that is not the last.
 	progressed(*driver.Record)
 	// wants reports whether a change is worth a look.
-	wants(*driver.Change) bool
+	wants(driver.Change) bool
 }
 
 func (f *follower) init(c *core) {
 	f.core = c
-	f.jobs = map[string]*following{}
 	f.alarm = alarm.New(c.clock, f.ring)
 	f.life, f.die = context.WithCancelCause(context.Background())
 }
@@ -70,34 +75,12 @@ func (f *follower) add(x *following) {
 		x.owner.failed(errClosedWaiting)
 		return
 	}
-	x.linked = true
-	x.next = f.jobs[x.id]
-	f.jobs[x.id] = x
-	if x.next == nil && f.core.results != nil {
-		f.order = append(f.order, x.id)
-		if len(f.order) > 2*len(f.jobs)+64 {
-			f.compact()
-		}
-	}
+	f.jobs.add(x)
 	first := f.listen()
 	f.mu.Unlock()
 	if first {
 		f.alarm.Set(alarm.After(f.alarm.Now(), f.core.opts.Poll))
 	}
-}
-
-// compact drops from order what has gone. The caller holds the lock.
-func (f *follower) compact() {
-	seen := make(map[string]bool, len(f.jobs))
-	kept := f.order[:0]
-	for _, id := range f.order {
-		if f.jobs[id] != nil && !seen[id] {
-			seen[id] = true
-			kept = append(kept, id)
-		}
-	}
-	clear(f.order[len(kept):])
-	f.order = kept
 }
 
 // listen sees to it that somebody listens, and reports whether that is new. The
@@ -141,48 +124,27 @@ func (f *follower) release() {
 func (f *follower) remove(x *following) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !x.linked {
-		return
+	if !f.jobs.remove(x) {
+		x.gone = true
 	}
-	x.linked = false
-	if f.jobs[x.id] == x && x.next == nil {
-		delete(f.jobs, x.id)
-		return
-	}
-	p := f.jobs[x.id]
-	if p == x {
-		f.jobs[x.id] = x.next
-	}
-	for ; p != nil; p = p.next {
-		if p.next == x {
-			p.next = x.next
-		}
-	}
-	x.next = nil
 }
 
 // replace has x follow another job, which is there.
 func (f *follower) replace(x *following, id string) {
 	f.remove(x)
 	f.mu.Lock()
-	x.id, x.duplicate, x.placed = id, true, true
+	x.id, x.duplicate, x.gone = id, true, false
+	x.placed.Store(true)
 	f.mu.Unlock()
 	f.add(x)
 	f.ask(id)
-}
-
-// place notes that the job of x is there.
-func (f *follower) place(x *following) {
-	f.mu.Lock()
-	x.placed = true
-	f.mu.Unlock()
 }
 
 // placedAs returns the id of x if its job is there, else "".
 func (f *follower) placedAs(x *following) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !x.placed {
+	if !x.placed.Load() {
 		return ""
 	}
 	return x.id
@@ -204,24 +166,40 @@ func (f *follower) ask(id string) {
 func (f *follower) takeAll(id string) *following {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	x := f.jobs[id]
-	if x != nil {
-		delete(f.jobs, id)
-	}
-	for p := x; p != nil; p = p.next {
-		p.linked = false
-	}
-	return x
+	return f.jobs.removeAll(id)
 }
 
 // ended tells those who wait for id how it ended.
-func (f *follower) ended(id string, o outcome) {
-	for x := f.takeAll(id); x != nil; {
+func (f *follower) ended(id string, o outcome) { f.takeAll(id).ended(o) }
+
+// ended tells x, who was taken out, and those with it, how their job ended.
+func (x *following) ended(o outcome) {
+	for x != nil {
 		next := x.next
 		x.next = nil
 		x.owner.ended(o)
 		x = next
 	}
+}
+
+// putBack enters those again who were taken out for an end that has not come.
+func (f *follower) putBack(x *following) {
+	if x == nil {
+		return
+	}
+	id := x.id
+	for x != nil {
+		next := x.next
+		x.next = nil
+		f.mu.Lock()
+		gone := x.gone
+		f.mu.Unlock()
+		if !gone {
+			f.add(x)
+		}
+		x = next
+	}
+	f.ask(id) // what changed meanwhile was told to nobody
 }
 
 // hear is the goroutine that listens.
@@ -235,6 +213,9 @@ func (f *follower) hear() {
 			_ = w.Close()
 		}
 		return // until the next look, which does without
+	}
+	if s, ok := w.(sieve); ok {
+		s.only(f.cares)
 	}
 	f.watch = w
 	all := f.everybody()
@@ -259,13 +240,38 @@ func (f *follower) hear() {
 
 // everybody returns the ids that are followed. The caller holds the lock.
 func (f *follower) everybody() []string {
-	all := make([]string, 0, len(f.jobs))
-	for id, x := range f.jobs {
-		if x.placed {
-			all = append(all, id)
+	all := make([]string, 0, f.jobs.n)
+	f.jobs.each(0, func(x *following) bool {
+		if x.placed.Load() {
+			all = append(all, x.id)
+		}
+		return true
+	})
+	return all
+}
+
+// A sieve is a watch that asks who watches, under a lock of its own, what is worth
+// waking it for.
+type sieve interface {
+	only(func(driver.Change) bool)
+}
+
+// cares reports whether anybody here wants to know of c.
+func (f *follower) cares(c driver.Change) bool {
+	switch {
+	case c.CancelRequested && !c.State.Terminal():
+		return true // to be passed on to workers
+	case !c.State.Terminal() && !c.Progress && f.curious.Load() == 0:
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for x := f.jobs.find(c.ID); x != nil; x = f.jobs.after(x) {
+		if x.owner.wants(c) {
+			return true
 		}
 	}
-	return all
+	return false
 }
 
 // hearAll looks after those whom the changes concern.
@@ -273,12 +279,12 @@ func (f *follower) hearAll(changes []driver.Change) {
 	var ids []string
 	f.mu.Lock()
 	for i := range changes {
-		c := &changes[i]
+		c := changes[i]
 		if c.ID == "" { // some were missed
 			ids = f.everybody()
 			break
 		}
-		for x := f.jobs[c.ID]; x != nil; x = x.next {
+		for x := f.jobs.find(c.ID); x != nil; x = f.jobs.after(x) {
 			if x.owner.wants(c) {
 				ids = append(ids, c.ID)
 				break
@@ -298,15 +304,10 @@ func (f *follower) close() {
 	f.alarm.Stop()
 	f.mu.Lock()
 	f.closed = true
-	w, jobs := f.watch, f.jobs
-	f.watch, f.jobs, f.order = nil, map[string]*following{}, nil
+	w := f.watch
 	var all []interested
-	for _, x := range jobs {
-		for ; x != nil; x = x.next {
-			x.linked = false
-			all = append(all, x.owner)
-		}
-	}
+	f.jobs.each(0, func(x *following) bool { all = append(all, x.owner); return true })
+	f.watch, f.jobs = nil, index[following, *following]{}
 	f.mu.Unlock()
 	f.die(ErrClosed)
 	if w != nil {

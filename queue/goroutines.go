@@ -13,15 +13,29 @@ var retire = &task{}
 
 // start has t done, or jobs taken if t is nil, by a goroutine that has nothing to do,
 // or by another. The caller holds the lock.
-func (w *worker) start(t *task) {
-	if n := len(w.idlers); n > 0 {
-		c := w.idlers[n-1]
-		w.idlers = w.idlers[:n-1]
-		c <- t // there is room: it has nothing else
+func (w *worker) start(t *task) { w.set(w.idler(), t) }
+
+// idler returns how to reach a goroutine that has nothing to do, which is the caller's
+// to be set to something. There may be none: then it is nil, and counted already. The
+// caller holds the lock.
+func (w *worker) idler() chan<- *task {
+	n := len(w.idlers)
+	if n == 0 {
+		w.goroutines.Add(1)
+		return nil
+	}
+	c := w.idlers[n-1]
+	w.idlers = w.idlers[:n-1]
+	return c
+}
+
+// set has an idler do t. It needs no lock: who is woken would want it first of all.
+func (w *worker) set(idler chan<- *task, t *task) {
+	if idler == nil {
+		go w.stay(t)
 		return
 	}
-	w.goroutines.Add(1)
-	go w.stay(t)
+	idler <- t // there is room: it has nothing else
 }
 
 // stay does t, and what it is given then.

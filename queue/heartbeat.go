@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/alarm"
@@ -297,12 +296,6 @@ func (c *core) beat() {
 		w.mu.Unlock()
 		w.alarm.Set(w.alarm.Now())
 	}
-}
-
-func (c *core) workersNow() []*worker {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Clone(c.workers)
 }
 
 func (w *worker) wish(id string) {

@@ -334,7 +334,7 @@ func TestOperations(t *testing.T) {
 		if got, err := ops.Wait(brief, op.ID, op.Version); err != nil || got.Version != op.Version {
 			t.Error(got, err)
 		}
-		stop := work(q, func(_ context.Context, n int) (int, error) { time.Sleep(45 * time.Second); return n * n, nil }, nil)
+		stop := work(q, func(_ context.Context, n int) (int, error) { time.Sleep(50 * time.Second); return n * n, nil }, nil)
 		for !op.State.Terminal() {
 			if op, err = ops.Wait(t.Context(), op.ID, op.Version); err != nil {
 				t.Fatal(err)

@@ -47,10 +47,10 @@ func (f *follower) placedOf(ids []string) map[string]bool {
 	defer f.mu.Unlock()
 	placed := make(map[string]bool, len(ids))
 	for _, id := range ids {
-		x := f.jobs[id]
+		x := f.jobs.find(id)
 		placed[id] = x != nil
-		for ; x != nil; x = x.next {
-			placed[id] = placed[id] && x.placed
+		for ; x != nil; x = f.jobs.after(x) {
+			placed[id] = placed[id] && x.placed.Load()
 		}
 	}
 	return placed
@@ -74,7 +74,7 @@ const lookWait = 30 * time.Second
 func (f *follower) progressed(r *driver.Record) {
 	var all []interested
 	f.mu.Lock()
-	for x := f.jobs[r.ID]; x != nil; x = x.next {
+	for x := f.jobs.find(r.ID); x != nil; x = f.jobs.after(x) {
 		all = append(all, x.owner)
 	}
 	f.mu.Unlock()
@@ -86,15 +86,14 @@ func (f *follower) progressed(r *driver.Record) {
 // lost: the store does not know id. One that is being put may not be there yet.
 func (f *follower) lost(id string) {
 	f.mu.Lock()
-	x := f.jobs[id]
-	for p := x; p != nil; p = p.next {
-		if !p.placed {
+	for p := f.jobs.find(id); p != nil; p = f.jobs.after(p) {
+		if !p.placed.Load() {
 			f.mu.Unlock()
 			return
 		}
 	}
 	f.mu.Unlock()
-	for x = f.takeAll(id); x != nil; {
+	for x := f.takeAll(id); x != nil; {
 		next := x.next
 		x.next = nil
 		x.owner.failed(ErrUnknownJob)
@@ -121,10 +120,10 @@ func (f *follower) ring() {
 		f.asked = nil
 		if f.polls <= now {
 			f.polls = alarm.After(now, f.core.opts.Poll)
-			if len(f.jobs) == 0 && f.holders == 0 {
+			if f.jobs.n == 0 && f.holders == 0 {
 				f.listening, f.hearing, f.looking = false, false, false
 				w := f.watch
-				f.watch, f.order = nil, nil
+				f.watch = nil
 				f.mu.Unlock()
 				if w != nil {
 					_ = w.Close()
@@ -151,25 +150,19 @@ func (f *follower) ring() {
 	}
 }
 
-// turn returns those of order whose turn it is, and puts them at its end. Those that
-// are being put are not looked up: the answer might be older than they are. The caller
-// holds the lock.
+// turn returns some of those who wait, going round. Those that are being put are not
+// looked up: the answer might be older than they are. The caller holds the lock.
 func (f *follower) turn() (ids []string) {
-	n := min(perRing, len(f.order))
-	some := f.order[:n]
-	f.order = f.order[n:]
-	for _, id := range some {
-		x := f.jobs[id]
-		if x == nil {
-			continue
+	left := perRing
+	f.turns = f.jobs.each(f.turns, func(x *following) bool {
+		if left == 0 {
+			return false
 		}
-		f.order = append(f.order, id)
-		for ; x != nil; x = x.next {
-			if x.placed {
-				ids = append(ids, id)
-				break
-			}
+		left--
+		if x.placed.Load() && f.jobs.after(x) == nil { // the first who came for it asks
+			ids = append(ids, x.id)
 		}
-	}
+		return true
+	})
 	return ids
 }

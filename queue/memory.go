@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/benbjohnson/clock"
 
@@ -61,6 +62,7 @@ func Memory(o *MemoryOptions) driver.Backend {
 // memory is a set of stores, one for each queue.
 type memory struct {
 	opts   MemoryOptions
+	latest atomic.Pointer[store] // mostly the only one
 	mu     sync.RWMutex
 	queues map[string]*store
 	closed bool
@@ -77,6 +79,9 @@ func (m *memory) Capabilities() driver.Capabilities {
 
 // store returns the store of a queue, which it may have to make.
 func (m *memory) store(queue string) (*store, error) {
+	if s := m.latest.Load(); s != nil && s.name == queue {
+		return s, nil // which knows by itself whether it is closed
+	}
 	m.mu.RLock()
 	s, closed := m.queues[queue], m.closed
 	m.mu.RUnlock()
@@ -94,6 +99,7 @@ func (m *memory) store(queue string) (*store, error) {
 	if s = m.queues[queue]; s == nil {
 		s = newStore(m, queue)
 		m.queues[queue] = s
+		m.latest.Store(s)
 	}
 	return s, nil
 }
@@ -101,6 +107,7 @@ func (m *memory) store(queue string) (*store, error) {
 func (m *memory) Close() error {
 	m.mu.Lock()
 	m.closed = true
+	m.latest.Store(nil)
 	all := m.queues
 	m.queues = nil
 	m.mu.Unlock()
@@ -128,12 +135,14 @@ type store struct {
 	closed bool
 	paused bool
 	seq    uint64
-	jobs   map[string]*record // all that are known
+	jobs   index[record, *record] // all that are known
+	lot    *lot                   // of the last that was put
 	keys   map[string]*record
 	unique map[string]*record
 	groups map[string]*group
 	levels []level  // the ready ones by priority, highest first
 	times  timeline // what is due when
+	due    moment   // when something of that is, or of kept and dead
 	takers waiters
 	wake   int           // how many of them are to be woken
 	room   chan struct{} // closed when there is room; nil if nobody waits
@@ -148,8 +157,8 @@ type store struct {
 
 func newStore(m *memory, queue string) *store {
 	s := &store{
-		name: queue, opts: &m.opts,
-		jobs: map[string]*record{}, keys: map[string]*record{}, unique: map[string]*record{}, groups: map[string]*group{},
+		name: queue, opts: &m.opts, due: never,
+		keys: map[string]*record{}, unique: map[string]*record{}, groups: map[string]*group{},
 	}
 	s.alarm = alarm.New(m.opts.Clock, s.ring)
 	return s
@@ -180,7 +189,8 @@ func (s *store) close() {
 	for _, w := range s.watch {
 		w.signal()
 	}
-	s.jobs, s.keys, s.unique, s.groups, s.levels, s.times, s.oldest = nil, nil, nil, nil, nil, nil, nil
+	s.jobs, s.times = index[record, *record]{}, timeline{}
+	s.keys, s.unique, s.groups, s.levels, s.oldest = nil, nil, nil, nil, nil
 	s.kept, s.dead, s.spare = list{}, list{}, list{}
 	s.mu.Unlock()
 }
@@ -189,13 +199,16 @@ func (s *store) close() {
 func (s *store) lock() (now moment) {
 	now = s.alarm.Now()
 	s.mu.Lock()
-	s.advance(now)
+	if s.due <= now {
+		s.advance(now)
+	}
 	return now
 }
 
 // unlock leaves it, and sets the alarm for what is due next.
 func (s *store) unlock(moment) {
 	next := s.next()
+	s.due = next
 	for s.wake = min(s.wake, s.counts.Ready); s.wake > 0 && !s.paused; s.wake-- {
 		s.takers.one()
 	}

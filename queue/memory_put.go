@@ -72,7 +72,7 @@ func (s *store) put(r *driver.PutRequest) (placed []driver.Placed, room chan str
 		}
 	}
 	for i := range min(r.Claim, len(r.Jobs)) {
-		rec := s.jobs[r.Jobs[i].ID]
+		rec := s.jobs.find(r.Jobs[i].ID)
 		if rec == nil || s.paused || s.first() != rec {
 			break
 		}
@@ -102,23 +102,12 @@ type claim struct {
 // duplicates finds the jobs that are there already. It returns nil if there are none,
 // and how many there are not.
 func (s *store) duplicates(jobs []driver.Envelope, now moment) (placed []driver.Placed, fresh int, err error) {
-	within := map[string]int{} // of Key and Unique, whose jobs come in this call
-	if len(jobs) == 1 {
-		within = nil
-	}
+	among := twins{jobs: jobs}
 	for i := range jobs {
 		e := &jobs[i]
 		old, other := s.known(e, now), -1
-		if old == nil && within != nil {
-			for _, name := range [...]string{"i" + e.ID, "k" + e.Key, "u" + e.Unique} {
-				if j, ok := within[name]; ok && len(name) > 1 {
-					other = j
-					break
-				}
-			}
-			if other < 0 {
-				within["i"+e.ID], within["k"+e.Key], within["u"+e.Unique] = i, i, i
-			}
+		if old == nil {
+			other = among.of(i)
 		}
 		id := ""
 		switch {
@@ -139,6 +128,7 @@ func (s *store) duplicates(jobs []driver.Envelope, now moment) (placed []driver.
 		}
 		if placed == nil {
 			placed = make([]driver.Placed, len(jobs))
+			among.placed = placed
 			for j := range i {
 				placed[j].ID = jobs[j].ID
 			}
@@ -171,7 +161,7 @@ func (s *store) known(e *driver.Envelope, now moment) *record {
 
 // find returns the job of id, or nil if it is not known, or not any more.
 func (s *store) find(id string, now moment) *record {
-	r := s.jobs[id]
+	r := s.jobs.find(id)
 	if r != nil && r.ended() && r.expires <= now {
 		s.forget(r)
 		return nil
@@ -187,13 +177,13 @@ func (s *store) enter(e *driver.Envelope, now moment) {
 	}
 	s.seq++
 	*r = record{
-		id: e.ID, kind: e.Kind, payload: e.Payload, header: e.Header,
-		seq: s.seq, created: now, expires: never, keep: e.Keep, priority: int32(e.Priority),
+		id: e.ID, lot: s.lotOf(e), payload: e.Payload, header: e.Header,
+		seq: s.seq, created: now, expires: never, priority: int32(e.Priority),
 	}
 	if e.TTL > 0 {
 		r.expires = alarm.After(now, e.TTL)
 	}
-	s.jobs[r.id] = r
+	s.jobs.add(r)
 	if e.Key != "" {
 		r.extra().key = e.Key
 		s.keys[e.Key] = r

@@ -39,7 +39,7 @@ func (s *store) first() *record {
 // their turn.
 func (s *store) makeReady(r *record, now moment, front bool) {
 	if !s.leads(r) {
-		s.hold(r, blocked, r.expires)
+		s.hold(r, blocked)
 		return
 	}
 	r.phase, r.ready = ready, now
@@ -50,16 +50,16 @@ func (s *store) makeReady(r *record, now moment, front bool) {
 		l.push(r)
 	}
 	s.counts.Ready++
-	s.times.set(r, r.expires)
+	s.times.set(r)
 	s.noteWaiting(r)
 	s.wake++
 }
 
-// hold keeps r, which is nowhere, until at.
-func (s *store) hold(r *record, p phase, at moment) {
+// hold keeps r, which is nowhere, from being handed out.
+func (s *store) hold(r *record, p phase) {
 	r.phase = p
 	s.counts.Delayed++
-	s.times.set(r, min(at, r.expires))
+	s.times.set(r)
 	s.noteWaiting(r)
 }
 
@@ -69,7 +69,7 @@ func (s *store) wait(r *record, now, at moment, front bool) {
 	if at <= now {
 		s.makeReady(r, now, front)
 	} else {
-		s.hold(r, delayed, at)
+		s.hold(r, delayed)
 	}
 }
 
@@ -171,11 +171,12 @@ func (s *store) noteWaiting(r *record) {
 func (s *store) longest() *record {
 	if !s.drops {
 		s.drops = true
-		for _, r := range s.jobs {
+		s.jobs.each(0, func(r *record) bool {
 			if o := (reference{r, r.seq}); o.waits() {
 				s.oldest = append(s.oldest, o)
 			}
-		}
+			return true
+		})
 		slices.SortFunc(s.oldest, func(a, b reference) int { return int(int64(a.seq - b.seq)) })
 	}
 	for len(s.oldest) > 0 {

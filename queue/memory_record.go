@@ -32,27 +32,48 @@ const (
 // that wait weigh little.
 type record struct {
 	id       string
-	kind     string
+	lot      *lot
 	payload  []byte
 	header   map[string]string
 	more     *recordMore // nil if there is nothing in it
 	next     *record     // in its level, or list
 	prev     *record
+	chain    *record // in the index of ids
+	sooner   *record // in times
+	later    *record
 	seq      uint64 // counts what was put
 	created  moment
 	updated  moment
-	ready    moment // since when it is, or when it will be
+	ready    moment // since when it is, or when it will be; of a leased one, when the lease ends
 	expires  moment // or never; of an ended one, when it is forgotten
-	keep     time.Duration
-	fence    int64
 	version  int64
-	heapAt   int32 // place in times + 1
+	place    int32 // in times: of a heap, from 1; of a list, below 0; else 0
+	fence    uint32
 	priority int32
 	attempt  int32
 	phase    phase
 	final    final
 	cancel   bool
 	settled  bool // the lease of fence was ended by its holder
+	answered bool // payload is the result: of those that ended well most have nothing else
+}
+
+func (r *record) name() string   { return r.id }
+func (r *record) link() **record { return &r.chain }
+
+// A lot is what many jobs have in common.
+type lot struct {
+	kind string
+	keep time.Duration
+}
+
+// lotOf returns the lot of e: mostly that of the job before.
+func (s *store) lotOf(e *driver.Envelope) *lot {
+	if l := s.lot; l != nil && l.kind == e.Kind && l.keep == e.Keep {
+		return l
+	}
+	s.lot = &lot{e.Kind, e.Keep}
+	return s.lot
 }
 
 type recordMore struct {
@@ -100,8 +121,8 @@ func (r *record) state() antiphon.State {
 // handOut is r as its taker gets it.
 func (r *record) handOut(now moment) driver.Leased {
 	l := driver.Leased{
-		Lease:           driver.Lease{ID: r.id, Fence: r.fence},
-		Kind:            r.kind,
+		Lease:           driver.Lease{ID: r.id, Fence: int64(r.fence)},
+		Kind:            r.lot.kind,
 		Payload:         r.payload,
 		Header:          r.header,
 		Priority:        int(r.priority),
@@ -134,10 +155,13 @@ func (s *store) show(r *record, payload bool) driver.Record {
 		Header:   r.header,
 		Priority: int(r.priority),
 	}
-	if r.kind != "" {
-		d.Kind = r.kind
+	if r.lot.kind != "" {
+		d.Kind = r.lot.kind
 	}
-	if payload {
+	switch {
+	case r.answered:
+		d.Result = r.payload
+	case payload:
 		d.Payload = r.payload
 	}
 	if r.ended() {
@@ -156,12 +180,14 @@ func (s *store) show(r *record, payload bool) driver.Record {
 
 // changed notes that r has another version now, and tells who watches.
 func (s *store) changed(r *record, now moment) {
-	s.tell(r, now, driver.Change{ID: r.id, State: r.state(), CancelRequested: r.cancel})
-}
-
-func (s *store) tell(r *record, now moment, c driver.Change) {
 	r.version++
 	r.updated = now
+	if len(s.watch) > 0 {
+		s.tell(driver.Change{ID: r.id, State: r.state(), CancelRequested: r.cancel})
+	}
+}
+
+func (s *store) tell(c driver.Change) {
 	for _, w := range s.watch {
 		w.tell(c)
 	}

@@ -44,12 +44,13 @@ func (m *memory) List(_ context.Context, queue string, l driver.ListRequest) (fo
 			}
 			before = r.seq
 		}
-		all := make([]*record, 0, len(s.jobs))
-		for _, r := range s.jobs {
-			if r.seq < before && (l.State == "" || r.state() == l.State) && (l.Kind == "" || r.kind == l.Kind) && !(r.ended() && r.expires <= now) {
+		all := make([]*record, 0, s.jobs.n)
+		s.jobs.each(0, func(r *record) bool {
+			if r.seq < before && (l.State == "" || r.state() == l.State) && (l.Kind == "" || r.lot.kind == l.Kind) && !(r.ended() && r.expires <= now) {
 				all = append(all, r)
 			}
-		}
+			return true
+		})
 		slices.SortFunc(all, func(a, b *record) int { return cmp.Compare(b.seq, a.seq) })
 		for _, r := range all[:min(len(all), max(l.Limit, 1))] {
 			found = append(found, s.show(r, false))
@@ -76,7 +77,7 @@ func (m *memory) Dead(_ context.Context, queue, after string, limit int) (found 
 	err = m.in(queue, func(s *store, now moment) error {
 		r := s.dead.head
 		if after != "" {
-			last := s.jobs[after]
+			last := s.jobs.find(after)
 			if last == nil || last.phase != dead {
 				return driver.ErrUnknownJob
 			}
@@ -100,7 +101,7 @@ func (m *memory) letters(queue string, ids []string, do func(s *store, r *record
 			}
 		}
 		for _, id := range ids {
-			if r := s.jobs[id]; r != nil && r.phase == dead && !slices.Contains(all, r) {
+			if r := s.jobs.find(id); r != nil && r.phase == dead && !slices.Contains(all, r) {
 				all = append(all, r)
 			}
 		}
@@ -138,7 +139,9 @@ func (m *memory) Cancel(_ context.Context, queue, id string) (record driver.Reco
 		case r.ended():
 		case r.phase != leased:
 			r.cancel = true
-			r.keep = max(r.keep, 1) // so that it can be shown
+			if r.lot.keep <= 0 {
+				r.lot = &lot{r.lot.kind, 1} // so that it can be shown
+			}
 			s.end(r, now, canceledAt(driver.ErrCanceled))
 		case !r.cancel:
 			r.cancel = true
@@ -174,7 +177,8 @@ const maxChanges = 4096
 // A memoryWatch is guarded by the lock of its store.
 type memoryWatch struct {
 	store  *store
-	wake   chan struct{} // has room for one
+	wake   chan struct{}            // has room for one
+	wanted func(driver.Change) bool // or nil: all is
 	queue  []driver.Change
 	missed bool
 	closed bool
@@ -187,7 +191,17 @@ func (w *memoryWatch) signal() {
 	}
 }
 
+// only has w told of what wanted says yes to.
+func (w *memoryWatch) only(wanted func(driver.Change) bool) {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.wanted = wanted
+}
+
 func (w *memoryWatch) tell(c driver.Change) {
+	if w.wanted != nil && !w.wanted(c) {
+		return
+	}
 	if len(w.queue) >= maxChanges {
 		w.missed = true
 		return

@@ -38,8 +38,8 @@ func (m *memory) each(queue string, n int, do func(s *store, i int, now moment) 
 
 // held returns the record that l leases.
 func (s *store) held(l driver.Lease) (*record, error) {
-	r := s.jobs[l.ID]
-	if r == nil || r.fence != l.Fence || r.phase != leased {
+	r := s.jobs.find(l.ID)
+	if r == nil || int64(r.fence) != l.Fence || r.phase != leased {
 		return nil, driver.ErrLeaseLost
 	}
 	return r, nil
@@ -54,7 +54,8 @@ func (m *memory) Extend(_ context.Context, queue string, x []driver.Extension) [
 		if len(x[i].Checkpoint) > s.opts.MaxPayload {
 			return tooLarge(len(x[i].Checkpoint), s.opts.MaxPayload)
 		}
-		s.times.set(r, alarm.After(now, x[i].For))
+		r.ready = alarm.After(now, x[i].For)
+		s.times.set(r)
 		if x[i].Checkpoint != nil {
 			r.extra().checkpoint = x[i].Checkpoint
 		}
@@ -62,7 +63,9 @@ func (m *memory) Extend(_ context.Context, queue string, x []driver.Extension) [
 			e := r.extra()
 			e.percent, e.message = p.Percent, p.Message
 			e.data, _ = p.Data.([]byte)
-			s.tell(r, now, driver.Change{ID: r.id, State: antiphon.StateRunning, CancelRequested: r.cancel, Progress: true})
+			r.version++
+			r.updated = now
+			s.tell(driver.Change{ID: r.id, State: antiphon.StateRunning, CancelRequested: r.cancel, Progress: true})
 		}
 		if r.cancel {
 			return driver.ErrCanceled
@@ -76,7 +79,7 @@ func (m *memory) Settle(_ context.Context, queue string, all []driver.Settlement
 		x := &all[i]
 		r, err := s.held(x.Lease)
 		if err != nil {
-			if r := s.jobs[x.ID]; r != nil && r.fence == x.Fence && r.settled {
+			if r := s.jobs.find(x.ID); r != nil && int64(r.fence) == x.Fence && r.settled {
 				return nil // this is being said again
 			}
 			return err
@@ -142,7 +145,7 @@ func (s *store) end(r *record, now moment, how ending) {
 		s.counts.Failed++
 	}
 	r.final = finalOf(how.state)
-	r.expires = alarm.After(now, r.keep)
+	r.expires = alarm.After(now, r.lot.keep)
 	if m := r.more; m != nil && m.unique != "" {
 		r.expires = max(r.expires, m.uniqueUntil)
 	}
@@ -157,12 +160,14 @@ func (s *store) end(r *record, now moment, how ending) {
 		s.drop(r)
 		return
 	}
-	if r.more != nil || how.result != nil || how.err != nil {
+	if r.more == nil && how.err == nil && how.contentType == "" && !how.bury {
+		r.payload, r.answered = how.result, true
+	} else {
 		m := r.extra()
 		m.result, m.contentType, m.err, m.checkpoint = how.result, how.contentType, how.err, nil
-	}
-	if !how.bury && (r.more == nil || r.more.key == "") {
-		r.payload = nil
+		if !how.bury && m.key == "" {
+			r.payload = nil
+		}
 	}
 	to.push(r)
 	if to.n > limit {
@@ -194,7 +199,7 @@ const maxSpare = 1024
 
 // drop frees r, which is nowhere.
 func (s *store) drop(r *record) {
-	delete(s.jobs, r.id)
+	s.jobs.remove(r)
 	if r.more != nil {
 		if r.more.key != "" && s.keys[r.more.key] == r {
 			delete(s.keys, r.more.key)

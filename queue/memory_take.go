@@ -79,7 +79,8 @@ func (s *store) lease(r *record, now moment, d time.Duration) driver.Leased {
 	r.fence++
 	s.counts.Running++
 	s.counts.Taken++
-	s.times.set(r, alarm.After(now, d))
+	r.ready = alarm.After(now, d)
+	s.times.set(r)
 	s.leaveRoom()
 	s.changed(r, now)
 	return r.handOut(now)

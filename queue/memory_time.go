@@ -2,98 +2,179 @@ package queue
 
 import "github.com/antiphon-go/antiphon/queue/driver"
 
-// A timeline is a heap, four children a node, of what is due when; the records know
-// their places in it. Moments mostly come in the order of time, and then adding is
-// one comparison.
-type timeline []due
+// A timeline is what is due when. Leases end mostly in the order in which they began,
+// and so do delays and lives of the same length: these are in lists, to whose ends
+// they are added, and the rest is in a heap. The records know their places.
+type timeline struct {
+	lists [3]course
+	heap  heap
+}
+
+// A course is records in the order of their moments, which moment tells.
+type course struct{ head, tail *record }
+
+// The lists are for leases, for delays, and for the lives of what waits otherwise.
+func (r *record) courseOf() int {
+	switch r.phase {
+	case leased:
+		return 0
+	case delayed:
+		return 1
+	}
+	return 2
+}
+
+// moment is when something is to be done about r, if it is in a list or heap.
+func (r *record) moment() moment {
+	switch r.phase {
+	case leased:
+		return r.ready
+	case delayed:
+		return min(r.ready, r.expires)
+	}
+	return r.expires
+}
+
+// set notes what r.moment says, which may be never.
+func (t *timeline) set(r *record) {
+	at := r.moment()
+	i := r.courseOf()
+	c := &t.lists[i]
+	switch {
+	case at == never:
+		t.clear(r)
+	case r.place > 0: // it stays in the heap
+		t.heap.place(int(r.place-1), due{at, r})
+	case c.tail == r: // the last may as well be later, if it is not sooner
+		if r.sooner == nil || r.sooner.moment() <= at {
+			return
+		}
+		fallthrough
+	default:
+		t.clear(r)
+		if c.tail != nil && c.tail.moment() > at {
+			t.heap = append(t.heap, due{})
+			t.heap.up(len(t.heap)-1, due{at, r})
+			return
+		}
+		if r.sooner = c.tail; c.tail != nil {
+			c.tail.later = r
+		} else {
+			c.head = r
+		}
+		c.tail = r
+		r.place = int32(-1 - i)
+	}
+}
+
+// clear takes r out, if it is in.
+func (t *timeline) clear(r *record) {
+	switch {
+	case r.place > 0:
+		t.heap.remove(int(r.place - 1))
+	case r.place < 0:
+		c := &t.lists[-1-r.place]
+		if r.sooner != nil {
+			r.sooner.later = r.later
+		} else {
+			c.head = r.later
+		}
+		if r.later != nil {
+			r.later.sooner = r.sooner
+		} else {
+			c.tail = r.sooner
+		}
+		r.sooner, r.later = nil, nil
+	}
+	r.place = 0
+}
+
+// first returns what is due first, and when; nil and never if there is nothing.
+func (t *timeline) first() (first *record, at moment) {
+	at = never
+	if len(t.heap) > 0 {
+		first, at = t.heap[0].record, t.heap[0].at
+	}
+	for i := range t.lists {
+		if r := t.lists[i].head; r != nil {
+			if m := r.moment(); m < at {
+				first, at = r, m
+			}
+		}
+	}
+	return first, at
+}
+
+// A heap has four children a node.
+type heap []due
 
 type due struct {
 	at     moment
 	record *record
 }
 
-// set makes r due at at, which may be never.
-func (t *timeline) set(r *record, at moment) {
-	switch {
-	case at == never:
-		t.clear(r)
-	case r.heapAt == 0:
-		*t = append(*t, due{})
-		t.up(len(*t)-1, due{at, r})
-	default:
-		t.place(int(r.heapAt-1), due{at, r})
+func (h *heap) remove(i int) {
+	old := *h
+	n := len(old) - 1
+	last := old[n]
+	old[n] = due{}
+	*h = old[:n]
+	if i < n {
+		h.place(i, last)
+	}
+	if c := cap(*h); c > 4096 && n < c/4 { // give memory back after a flood
+		*h = append(make(heap, 0, c/2), *h...)
 	}
 }
 
-// clear takes r out, if it is in.
-func (t *timeline) clear(r *record) {
-	if r.heapAt == 0 {
-		return
-	}
-	i, old := int(r.heapAt-1), *t
-	r.heapAt = 0
-	last := old[len(old)-1]
-	old[len(old)-1] = due{}
-	*t = old[:len(old)-1]
-	if last.record != r {
-		t.place(i, last)
-	}
-	if c := cap(*t); c > 4096 && len(*t) < c/4 { // give memory back after a flood
-		*t = append(make(timeline, 0, c/2), *t...)
-	}
-}
-
-func (t timeline) place(i int, d due) {
-	if i > 0 && d.at < t[(i-1)/4].at {
-		t.up(i, d)
+func (h heap) place(i int, d due) {
+	if i > 0 && d.at < h[(i-1)/4].at {
+		h.up(i, d)
 	} else {
-		t.down(i, d)
+		h.down(i, d)
 	}
 }
 
-func (t timeline) up(i int, d due) {
+func (h heap) up(i int, d due) {
 	for i > 0 {
 		parent := (i - 1) / 4
-		if t[parent].at <= d.at {
+		if h[parent].at <= d.at {
 			break
 		}
-		t.put(i, t[parent])
+		h.put(i, h[parent])
 		i = parent
 	}
-	t.put(i, d)
+	h.put(i, d)
 }
 
-func (t timeline) down(i int, d due) {
+func (h heap) down(i int, d due) {
 	for {
 		least := 4*i + 1
-		if least >= len(t) {
+		if least >= len(h) {
 			break
 		}
-		for c := least + 1; c < min(4*i+5, len(t)); c++ {
-			if t[c].at < t[least].at {
+		for c := least + 1; c < min(4*i+5, len(h)); c++ {
+			if h[c].at < h[least].at {
 				least = c
 			}
 		}
-		if d.at <= t[least].at {
+		if d.at <= h[least].at {
 			break
 		}
-		t.put(i, t[least])
+		h.put(i, h[least])
 		i = least
 	}
-	t.put(i, d)
+	h.put(i, d)
 }
 
-func (t timeline) put(i int, d due) {
-	t[i] = d
-	d.record.heapAt = int32(i + 1)
+func (h heap) put(i int, d due) {
+	h[i] = d
+	d.record.place = int32(i + 1)
 }
 
 // next is the moment at which something is due.
 func (s *store) next() moment {
-	at := never
-	if len(s.times) > 0 {
-		at = s.times[0].at
-	}
+	_, at := s.times.first()
 	for _, l := range [...]*list{&s.kept, &s.dead} {
 		if l.head != nil {
 			at = min(at, l.head.expires)
@@ -104,11 +185,15 @@ func (s *store) next() moment {
 
 // advance does what is due at now.
 func (s *store) advance(now moment) {
-	for len(s.times) > 0 && s.times[0].at <= now {
-		r := s.times[0].record
+	for {
+		r, at := s.times.first()
+		if at > now {
+			break
+		}
 		switch {
 		case r.phase == leased && !s.over(r, now):
 			s.counts.Running--
+			s.times.clear(r)
 			s.makeReady(r, now, false)
 			s.changed(r, now)
 		case r.phase == leased: // and has ended
@@ -116,6 +201,7 @@ func (s *store) advance(now moment) {
 			s.expire(r, now)
 		case r.phase == delayed:
 			s.counts.Delayed--
+			s.times.clear(r)
 			s.makeReady(r, now, false)
 		}
 	}

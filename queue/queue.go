@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -125,9 +126,9 @@ type core struct {
 	ids     ident.Source
 	follow  follower
 
-	mu      sync.Mutex
-	closed  bool
-	workers []*worker
+	closed  atomic.Bool
+	mu      sync.Mutex                // of who changes what follows, and closed
+	workers atomic.Pointer[[]*worker] // or nil
 }
 
 const (
@@ -257,20 +258,21 @@ func (q *Queue[Q, R]) Name() string { return q.core.name }
 func (q *Queue[Q, R]) Close() error {
 	c := q.core
 	c.mu.Lock()
-	c.closed = true
-	workers := append([]*worker(nil), c.workers...)
+	c.closed.Store(true)
 	c.mu.Unlock()
-	for _, w := range workers {
+	for _, w := range c.workersNow() {
 		w.stop(ErrClosed)
 	}
 	c.follow.close()
 	return nil
 }
 
-func (c *core) isClosed() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.closed
+// workersNow returns the workers of this process, which is not to be changed.
+func (c *core) workersNow() []*worker {
+	if p := c.workers.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // Stats are the numbers of a queue; -1 is for what a backend does not know.

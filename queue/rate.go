@@ -34,13 +34,13 @@ func (r *rate) fill(now moment) {
 }
 
 // try takes a token, if there is one.
-func (r *rate) try(now moment) bool {
+func (r *rate) try(a *alarm.Alarm) bool {
 	if r.per == 0 {
 		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fill(now); r.has < 1 {
+	if r.fill(a.Now()); r.has < 1 {
 		return false
 	}
 	r.has--

@@ -34,6 +34,15 @@ const maxSettle = 256
 func (s *settler) settle(t *task, what driver.Settlement) {
 	what.Lease = t.job.Lease
 	t.settling[0] = what
+	again := false
+	if s.w.core.caps.InProcess { // it answers at once: nothing is gained by gathering
+		if again = s.sendOne(t); !again {
+			return
+		}
+		s.w.mu.Lock()
+		t.worked = s.w.alarm.Now()
+		s.w.mu.Unlock()
+	}
 	s.mu.Lock()
 	for s.sending {
 		if s.n < maxUnsettled {
@@ -51,7 +60,9 @@ func (s *settler) settle(t *task, what driver.Settlement) {
 	}
 	s.sending = true
 	s.mu.Unlock()
-	again := s.sendOne(t)
+	if !again {
+		again = s.sendOne(t)
+	}
 	if again || s.more() {
 		var left []*task
 		if again {
@@ -122,10 +133,14 @@ func (s *settler) drain(again []*task) {
 		again = again[:0]
 		errs := s.call(all)
 		for i, t := range batch { // batch and again share memory: what is kept moves forward
-			if errs != nil && s.settled(t, errs[i]) {
-				again = append(again, t)
-			} else if errs == nil {
+			switch {
+			case errs == nil || errs[i] == nil:
 				s.settled(t, nil)
+				if t.ends() {
+					s.w.core.follow.ended(t.job.ID, t.outcome())
+				}
+			case s.settled(t, errs[i]):
+				again = append(again, t)
 			}
 		}
 		clear(all)
@@ -162,13 +177,28 @@ func (s *settler) pause(d time.Duration, full bool) {
 // soonAgain is how long what has come waits for what failed.
 const soonAgain = 20 * time.Millisecond
 
-// sendOne sends t alone, and reports whether it is to be sent again.
+// sendOne sends t alone, and reports whether it is to be sent again. If the backend
+// answers at once, those who wait for the job are taken out before, so that it need not
+// tell of what they are told here.
 func (s *settler) sendOne(t *task) (again bool) {
-	var err error
-	if errs := s.call(t.settling[:]); errs != nil {
-		err = errs[0]
+	f := &s.w.core.follow
+	ahead := t.ends() && s.w.core.caps.InProcess
+	var waiting *following
+	if ahead {
+		waiting = f.takeAll(t.job.ID)
 	}
-	return s.settled(t, err)
+	if errs := s.call(t.settling[:]); errs != nil && errs[0] != nil {
+		f.putBack(waiting)
+		return s.settled(t, errs[0])
+	}
+	s.settled(t, nil)
+	switch {
+	case ahead:
+		waiting.ended(t.outcome())
+	case t.ends():
+		f.ended(t.job.ID, t.outcome())
+	}
+	return false
 }
 
 func (s *settler) call(all []driver.Settlement) []error {
@@ -185,7 +215,6 @@ func (s *settler) settled(t *task, err error) (again bool) {
 	switch {
 	case err == nil:
 		w.drop(t)
-		s.tell(t)
 		return false
 	case errors.Is(err, ErrLeaseLost):
 		event = "queue.late"
@@ -203,9 +232,13 @@ func (s *settler) settled(t *task, err error) (again bool) {
 	return again
 }
 
-// tell lets those in this process know who wait for the job.
-func (s *settler) tell(t *task) {
-	if x := &t.settling[0]; x.Outcome == driver.Done || x.Outcome == driver.Bury {
-		s.w.core.follow.ended(x.ID, outcome{x.State, x.Result, x.Err, false})
-	}
+// ends reports whether the settlement of t ends its job.
+func (t *task) ends() bool {
+	return t.settling[0].Outcome == driver.Done || t.settling[0].Outcome == driver.Bury
+}
+
+// outcome is how it ends it.
+func (t *task) outcome() outcome {
+	x := &t.settling[0]
+	return outcome{x.State, x.Result, x.Err, false}
 }

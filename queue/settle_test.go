@@ -113,6 +113,7 @@ func TestSettlementThatFailsHarmsNoOther(t *testing.T) {
 func TestManySettlementsAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		b := meddled(t)
+		b.remote = true // or none would be gathered
 		first := true
 		b.settle = func(_ context.Context, s []driver.Settlement, do func() []error) []error {
 			if first {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -65,14 +66,30 @@ func (q *Queue[Q, R]) Submit(ctx context.Context, v Q, o *SubmitOptions) (*Job[R
 
 // submit stores a job that f follows.
 func (q *Queue[Q, R]) submit(ctx context.Context, v Q, o *SubmitOptions, f *following) error {
-	var one [1]driver.Envelope
-	var err error
-	if one[0], err = q.envelope(ctx, v, o); err != nil {
+	e, err := q.envelope(ctx, v, o)
+	if err != nil {
 		return err
 	}
-	f.id = one[0].ID
-	return q.core.put(background(ctx), one[:], []*following{f})
+	f.id = e.ID
+	if !q.core.caps.InProcess {
+		return q.core.put(background(ctx), []driver.Envelope{e}, []*following{f})
+	}
+	one := singles.Get().(*single)
+	one.jobs[0], one.follow[0] = e, f
+	err = q.core.put(background(ctx), one.jobs[:], one.follow[:])
+	*one = single{}
+	singles.Put(one)
+	return err
 }
+
+// A single is the slices around one job. They belong to who puts it, who uses them
+// again where nothing outside of the process could be late in reading them.
+type single struct {
+	jobs   [1]driver.Envelope
+	follow [1]*following
+}
+
+var singles = sync.Pool{New: func() any { return new(single) }}
 
 // SubmitAll stores a job for each of vs, or none of them, in one call. It is
 // otherwise as Submit; a Key or Unique name cannot be shared and is a mistake for
@@ -172,7 +189,7 @@ func (c *core) check(e *driver.Envelope) error {
 
 // put stores jobs and follows them.
 func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*following) error {
-	if c.isClosed() {
+	if c.closed.Load() {
 		return ErrClosed
 	}
 	r := driver.PutRequest{Queue: c.name, Jobs: jobs, Capacity: c.opts.Capacity, Overflow: c.opts.Overflow}
@@ -202,7 +219,7 @@ func (c *core) put(ctx context.Context, jobs []driver.Envelope, follow []*follow
 	}
 	for i, f := range follow {
 		if placed == nil || !placed[i].Duplicate || placed[i].ID == f.id {
-			c.follow.place(f)
+			f.placed.Store(true)
 			continue
 		}
 		c.follow.replace(f, placed[i].ID)
@@ -229,7 +246,7 @@ func SubmitTx[Tx, Q, R any](ctx context.Context, q *Queue[Q, R], tx Tx, v Q, o *
 	if !ok {
 		return "", c.unsupported(fmt.Sprintf("transactions of type %T", tx))
 	}
-	if c.isClosed() {
+	if c.closed.Load() {
 		return "", ErrClosed
 	}
 	e, err := q.envelope(ctx, v, o)

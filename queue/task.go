@@ -16,13 +16,13 @@ import (
 type task struct {
 	lifetime.Context // of the work, once it has begun
 	w                *worker
-	job              driver.Leased
+	job              *driver.Leased
 
 	// What follows is guarded by the worker's lock.
 	at      int    // place in worker.tasks
 	since   moment // when it was leased
 	until   moment // when the lease is over unless it is extended
-	worked  moment // when the work returned, or never
+	worked  moment // when the work returned, or before; or never
 	timeUp  moment // when its time is up, or never
 	grace   moment // when it is stuck, or never
 	begun   bool
@@ -38,12 +38,50 @@ type task struct {
 	settling [1]driver.Settlement
 }
 
-// Value is that of the work's context, and t for Checkpoint and Restore.
+// Value is that of the work's context, t for Checkpoint and Restore, and what package
+// antiphon looks for: contexts around t that say it would cost more than most work, of
+// which little asks.
 func (t *task) Value(key any) any {
-	if key == (taskKey{}) {
+	switch key {
+	case taskKey{}:
 		return t
+	case infoKey:
+		return antiphon.Info{
+			ID:      t.job.ID,
+			Kind:    t.w.core.name,
+			Attempt: t.job.Attempt,
+			Key:     t.job.Key,
+			Header:  t.job.Header,
+		}
+	case progressKey:
+		return t.report
 	}
 	return t.Context.Value(key)
+}
+
+// infoKey and progressKey are the keys that antiphon.InfoFrom and antiphon.Report ask a
+// context for.
+var (
+	infoKey     = keyOf(func(ctx context.Context) { antiphon.InfoFrom(ctx) })
+	progressKey = keyOf(func(ctx context.Context) { antiphon.Report(ctx, 0, "", nil) })
+)
+
+// keyOf returns the key that ask asks a context for.
+func keyOf(ask func(context.Context)) any {
+	p := &probe{Context: context.Background()}
+	ask(p)
+	return p.asked
+}
+
+// A probe is a context that notes what it is asked for.
+type probe struct {
+	context.Context
+	asked any
+}
+
+func (p *probe) Value(key any) any {
+	p.asked = key
+	return nil
 }
 
 // run does the job, on the goroutine of a slot.
@@ -56,36 +94,33 @@ func (t *task) run() {
 		}
 		t.w.finished(t, result, err)
 	}()
-	ctx, why := t.begin()
-	if why != nil {
+	if why := t.begin(); why != nil {
 		err = why
 		return
 	}
-	result, err = t.w.work(ctx, t)
+	result, err = t.w.work(t)
 }
 
-// begin makes the context of the work, or says why it is not to be done.
-func (t *task) begin() (context.Context, error) {
+// begin makes t the context of the work, or says why it is not to be done.
+func (t *task) begin() error {
 	w, c := t.w, t.w.core
-	now := w.alarm.Now()
-	limit, cause := time.Duration(0), error(ErrTimeout)
+	timeUp, cause := never, error(ErrTimeout)
 	if t.job.Left > 0 {
-		limit, cause = max(t.job.Left-span(now-t.since), 1), ErrExpired // it may have waited here
+		timeUp, cause = alarm.After(t.since, t.job.Left), ErrExpired
 	}
-	if d := c.opts.Timeout; d > 0 && (limit == 0 || d < limit) {
-		limit, cause = d, ErrTimeout
+	if d := c.opts.Timeout; d > 0 {
+		if up := alarm.After(w.alarm.Now(), d); up < timeUp {
+			timeUp, cause = up, ErrTimeout
+		}
 	}
 	at := time.Time{}
-	if limit > 0 {
-		at = w.alarm.Time(alarm.After(now, limit))
+	if timeUp != never {
+		at = w.alarm.Time(timeUp)
 	}
 	t.Begin(w.base, at, cause)
 	w.mu.Lock()
 	t.begun, t.running = true, true
-	t.timeUp, t.grace = never, never
-	if limit > 0 {
-		t.timeUp = alarm.After(now, limit)
-	}
+	t.timeUp, t.grace = timeUp, never
 	lost, wished, next := t.lost, t.wished || t.job.CancelRequested, w.due(t)
 	hard := w.hard
 	w.mu.Unlock()
@@ -102,16 +137,10 @@ func (t *task) begin() (context.Context, error) {
 	}
 	if why != nil {
 		t.Cancel(why)
-		return nil, why
+		return why
 	}
 	w.alarm.Set(next)
-	return antiphon.WithProgress(antiphon.WithInfo(t, antiphon.Info{
-		ID:      t.job.ID,
-		Kind:    c.name,
-		Attempt: t.job.Attempt,
-		Key:     t.job.Key,
-		Header:  t.job.Header,
-	}), t.report), nil
+	return nil
 }
 
 // reportEvery is how often progress is stored at the most.

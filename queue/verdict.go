@@ -60,10 +60,12 @@ func Discard(err error) error {
 func (w *worker) finished(t *task, result []byte, err error) {
 	w.mu.Lock()
 	t.running = false
-	t.worked = w.alarm.Now()
+	if t.worked = t.since; !w.core.caps.InProcess { // there it is settled before anybody looks
+		t.worked = w.alarm.Now()
+	}
 	lost := t.lost
 	w.mu.Unlock()
-	cause := context.Cause(t)
+	cause := t.Cause()
 	t.Cancel(nil)
 	if lost {
 		w.core.observe(antiphon.Event{Name: "queue.late", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})

@@ -65,12 +65,12 @@ func (q *Queue[Q, R]) Work(ctx context.Context, f future.Func[Q, R], o *WorkOpti
 		return misuse("nil_func", "Work needs a function")
 	}
 	c := q.core
-	w := &worker{core: c, base: context.WithoutCancel(background(ctx)), work: func(ctx context.Context, t *task) ([]byte, error) {
+	w := &worker{core: c, base: context.WithoutCancel(background(ctx)), work: func(t *task) ([]byte, error) {
 		v, err := unmarshal[Q](c, t.job.Payload)
 		if err != nil {
 			return nil, Bury(err)
 		}
-		r, err := f(ctx, v)
+		r, err := f(t, v)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +95,7 @@ func (q *Queue[Q, R]) Work(ctx context.Context, f future.Func[Q, R], o *WorkOpti
 type worker struct {
 	core  *core
 	opts  WorkOptions
-	work  func(context.Context, *task) ([]byte, error)
+	work  func(*task) ([]byte, error) // t is its context
 	base  context.Context
 	alarm *alarm.Alarm
 	rate  rate
@@ -160,11 +160,12 @@ func (w *worker) run(ctx context.Context) error {
 	w.taking, w.stopTaking = context.WithCancelCause(ctx)
 	defer w.stopTaking(nil)
 	c.mu.Lock()
-	if c.closed {
+	if c.closed.Load() {
 		c.mu.Unlock()
 		return ErrClosed
 	}
-	c.workers = append(c.workers, w)
+	workers := append(slices.Clone(c.workersNow()), w)
+	c.workers.Store(&workers)
 	c.mu.Unlock()
 	c.follow.hold()
 	defer c.follow.release()
@@ -174,7 +175,8 @@ func (w *worker) run(ctx context.Context) error {
 	<-w.taking.Done()
 	err := w.drain()
 	c.mu.Lock()
-	c.workers = slices.DeleteFunc(c.workers, func(o *worker) bool { return o == w })
+	others := slices.DeleteFunc(slices.Clone(c.workersNow()), func(o *worker) bool { return o == w })
+	c.workers.Store(&others) // not into workers, which is being read
 	c.mu.Unlock()
 	return err
 }
@@ -194,7 +196,6 @@ func (w *worker) lead() {
 
 // take takes jobs until it has one to do itself, or there is no slot.
 func (w *worker) take() {
-	var buf []driver.Leased
 	for failures := 0; ; {
 		w.mu.Lock()
 		n := w.free + w.opts.Prefetch - len(w.waiting)
@@ -210,8 +211,7 @@ func (w *worker) take() {
 			w.mu.Unlock()
 			return
 		}
-		var err error
-		buf, err = w.core.backend.Take(w.taking, buf[:0], driver.TakeRequest{Queue: w.core.name, Max: n, Lease: w.core.opts.Lease, Wait: takeWait})
+		buf, err := w.core.backend.Take(w.taking, nil, driver.TakeRequest{Queue: w.core.name, Max: n, Lease: w.core.opts.Lease, Wait: takeWait})
 		w.rate.giveBack(n - len(buf))
 		if len(buf) > 0 {
 			failures = 0
@@ -268,20 +268,27 @@ func (w *worker) enter(leased []driver.Leased) []*task {
 	since := w.alarm.Now()
 	tasks := make([]*task, len(leased))
 	for i := range leased {
-		tasks[i] = w.enterOne(&leased[i], since)
+		tasks[i] = w.newTask(&leased[i], since)
 	}
+	w.mu.Lock()
+	for _, t := range tasks {
+		w.enterOne(t)
+	}
+	w.mu.Unlock()
 	return tasks
 }
 
-func (w *worker) enterOne(leased *driver.Leased, since moment) *task {
+// newTask makes a task of what was leased, which is to be entered.
+func (w *worker) newTask(leased *driver.Leased, since moment) *task {
 	lease := w.core.opts.Lease
-	t := &task{w: w, job: *leased, since: since, until: alarm.After(since, lease), timeUp: never, grace: never, worked: never, told: -int64(reportEvery)}
-	w.mu.Lock()
+	w.alarm.Set(alarm.After(since, lease/3))
+	return &task{w: w, job: leased, since: since, until: alarm.After(since, lease), timeUp: never, grace: never, worked: never, told: -int64(reportEvery)}
+}
+
+// enterOne enters a task. The caller holds the lock.
+func (w *worker) enterOne(t *task) {
 	t.at = len(w.tasks)
 	w.tasks = append(w.tasks, t)
-	w.mu.Unlock()
-	w.alarm.Set(alarm.After(since, lease/3))
-	return t
 }
 
 // hand gives tasks to slots, and what is left, as far as it may be fetched ahead, to

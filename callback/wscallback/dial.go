@@ -18,11 +18,14 @@ import (
 // Dial connects to url, which is of scheme ws, wss, http or https, and keeps
 // connected until the Conn is closed; ctx is for the first attempt only. It fails,
 // with code unavailable and class not accepted, if that does, and with code
-// invalid_argument if an option is wrong. Neither errors nor events quote the query
+// invalid_argument if the url or an option is wrong. Neither errors nor events quote the query
 // or the user information of url, nor Options.Header.
 func Dial(ctx context.Context, url string, o *Options) (*Conn, error) {
 	opts, err := o.filled()
 	if err != nil {
+		return nil, err
+	}
+	if err := checkURL(url); err != nil {
 		return nil, err
 	}
 	if ctx == nil {
@@ -35,6 +38,23 @@ func Dial(ctx context.Context, url string, o *Options) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// checkURL finds what cannot be meant before anything is sent.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	problem := ""
+	switch {
+	case err != nil: // whose text quotes all of it
+		problem = "the url is malformed"
+	case u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "http" && u.Scheme != "https":
+		problem = "the url needs a scheme: ws, wss, http or https"
+	case u.Host == "":
+		problem = "the url names no host"
+	default:
+		return nil
+	}
+	return misuse(problem)
 }
 
 // connect makes one attempt.

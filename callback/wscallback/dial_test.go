@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -97,11 +98,12 @@ func TestDialErrors(t *testing.T) {
 	}))
 	defer redirect.Close()
 	u := "ws" + strings.TrimPrefix(redirect.URL, "http")
-	for _, to := range []string{
+	unreachable := []string{
 		u + "/page", u + "/moved", u + "/round", u + "/denied", u + "/mute", u + "/odd",
-		"ws://127.0.0.1:1", "://", "gopher://127.0.0.1", "ws://127.0.0.1:99999", "ws://[::1", "ws://%zz",
-		"ws://127.0.0.1:1/%2", "", "ws://", "ws://\x7f",
-	} {
+		"ws://127.0.0.1:1", "ws://127.0.0.1:99999",
+	}
+	mistaken := []string{"://", "gopher://127.0.0.1", "ws://[::1", "ws://%zz", "ws://127.0.0.1:1/%2", "", "ws://", "ws://\x7f"}
+	for i, to := range slices.Concat(unreachable, mistaken) {
 		full := to + "?token=" + secret + "#" + secret
 		if rest, ok := strings.CutPrefix(full, "ws://127"); ok {
 			full = "ws://user:" + secret + "@127" + rest
@@ -110,7 +112,11 @@ func TestDialErrors(t *testing.T) {
 			Header: http.Header{"Authorization": {"Bearer " + secret}},
 			Resume: time.Minute, ConnectTimeout: time.Hour,
 		})
-		if c != nil || !errors.Is(err, callback.ErrUndeliverable) || antiphon.CodeOf(err) != antiphon.CodeUnavailable ||
+		code := antiphon.CodeUnavailable
+		if i >= len(unreachable) {
+			code = antiphon.CodeInvalidArgument
+		}
+		if c != nil || antiphon.CodeOf(err) != code || errors.Is(err, callback.ErrUndeliverable) != (i < len(unreachable)) ||
 			antiphon.ClassOf(err) != antiphon.ClassNotAccepted || strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
 			t.Errorf("%q: %v, %v", to, c, err)
 		}
@@ -314,5 +320,16 @@ func TestOverTLS(t *testing.T) {
 	}
 	if resp, err := srv.Client().Get(srv.URL); err != nil || resp.StatusCode != http.StatusUpgradeRequired || resp.ProtoMajor != 2 {
 		t.Error(resp, err)
+	}
+}
+
+// A URL that cannot be meant is a mistake, found before anything is sent, and not
+// quoted.
+func TestDialURL(t *testing.T) {
+	for _, u := range []string{"", "127.0.0.1:80/ws", "localhost:80", "ftp://127.0.0.1/", "ws:///path", "hidden:secret@127.0.0.1", "ws://\x7f"} {
+		_, err := wscallback.Dial(t.Context(), u, nil)
+		if antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || antiphon.ClassOf(err) != antiphon.ClassNotAccepted || !strings.Contains(err.Error(), "url") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", u, err)
+		}
 	}
 }

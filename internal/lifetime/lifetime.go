@@ -14,36 +14,56 @@ import (
 // is context.DeadlineExceeded in that case.
 //
 // It has a Done channel of its own, other than that of the context inside, so that
-// contexts derived from it ask it, and not the one inside, for Err.
+// contexts derived from it ask it, and not the one inside, for Err. Both are made when
+// somebody asks for them: most work never does.
 type Context struct {
-	inner  context.Context
-	cancel context.CancelCauseFunc
+	base   context.Context
 	at     time.Time
 	timeUp error
 
 	mu     sync.Mutex
-	done   chan struct{} // made on first use
-	closed bool
+	inner  context.Context // for package context, which knows its own kind only; or nil
+	cancel context.CancelCauseFunc
+	done   chan struct{} // or nil
+	cause  error         // why it has ended; nil if it has not
+	closed bool          // done is, if it is there
 }
 
 // Begin makes c a context with the values of base, which must be one that does not end
 // (see context.WithoutCancel). A zero at is no deadline. It is called once, before
 // anything else.
 func (c *Context) Begin(base context.Context, at time.Time, timeUp error) {
-	c.at, c.timeUp = at, timeUp
-	c.inner, c.cancel = context.WithCancelCause(base)
+	c.base, c.at, c.timeUp = base, at, timeUp
 }
 
 // Cancel ends the context because of cause; nil is context.Canceled. Only the first
 // call counts.
 func (c *Context) Cancel(cause error) {
-	c.cancel(cause)
+	if cause == nil {
+		cause = context.Canceled
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.done != nil && !c.closed {
-		close(c.done)
+	if c.cause != nil {
+		return
+	}
+	c.cause = cause
+	if cancel := c.cancel; cancel != nil {
+		c.mu.Unlock() // it calls what was derived from c
+		cancel(cause)
+		c.mu.Lock()
+	}
+	if c.done != nil {
+		close(c.done) // who waits for it finds the cause
 	}
 	c.closed = true
+}
+
+// Cause is why the context has ended, or nil: context.Cause without its search.
+func (c *Context) Cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
 }
 
 // Deadline is as Begin was told.
@@ -64,15 +84,35 @@ func (c *Context) Done() <-chan struct{} {
 
 // Err is context.DeadlineExceeded if the time is up.
 func (c *Context) Err() error {
-	err := c.inner.Err()
-	if err != nil && c.timeUp != nil && context.Cause(c.inner) == c.timeUp {
+	switch cause := c.Cause(); {
+	case cause == nil:
+		return nil
+	case cause == c.timeUp:
 		return context.DeadlineExceeded
 	}
-	return err
+	return context.Canceled
 }
 
 // Value is that of the base.
-func (c *Context) Value(key any) any { return c.inner.Value(key) }
+func (c *Context) Value(key any) any {
+	if v := c.base.Value(key); v != nil {
+		return v
+	}
+	return c.inside().Value(key) // package context may be looking for its own kind
+}
 
 // AfterFunc is how package context learns of the end without a goroutine.
-func (c *Context) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(c.inner, f) }
+func (c *Context) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(c.inside(), f) }
+
+// inside returns the context inside.
+func (c *Context) inside() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.inner == nil {
+		c.inner, c.cancel = context.WithCancelCause(c.base)
+		if c.cause != nil {
+			c.cancel(c.cause) // nobody has derived anything from it yet
+		}
+	}
+	return c.inner
+}

@@ -64,3 +64,41 @@ func TestNoDeadline(t *testing.T) {
 		t.Error(c.Err())
 	}
 }
+
+// What is derived from a context that has ended has ended, for the same reason; and so
+// has what is derived as it ends.
+func TestDerivedLate(t *testing.T) {
+	other := errors.New("another reason")
+	synctest.Test(t, func(t *testing.T) {
+		c := new(lifetime.Context)
+		c.Begin(context.Background(), time.Time{}, errTimeUp)
+		if c.Cause() != nil {
+			t.Error(c.Cause())
+		}
+		c.Cancel(other)
+		child, cancel := context.WithCancel(c)
+		defer cancel()
+		<-child.Done()
+		if child.Err() != context.Canceled || context.Cause(child) != other || c.Cause() != other || context.Cause(c) != other {
+			t.Error(child.Err(), context.Cause(child), c.Cause())
+		}
+		ran := false
+		stop := context.AfterFunc(c, func() { ran = true })
+		synctest.Wait()
+		if !ran || stop() {
+			t.Error("what is to run after the end has not run")
+		}
+		for range 100 {
+			c := new(lifetime.Context)
+			c.Begin(context.Background(), time.Time{}, errTimeUp)
+			go c.Cancel(other)
+			go func() { c.Value(1) }()
+			child, cancel := context.WithCancel(c)
+			defer cancel()
+			<-child.Done()
+			if <-c.Done(); context.Cause(child) != other || context.Cause(c) != other {
+				t.Error(context.Cause(child))
+			}
+		}
+	})
+}

@@ -2,6 +2,7 @@ package lifetime
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -12,7 +13,7 @@ import (
 // built from AfterFunc, because the contexts of a clock.Mock race with its Add; its Err
 // is context.DeadlineExceeded and its Deadline that of clk.
 func WithTimeout(ctx context.Context, clk clock.Clock, d time.Duration, timeUp error) (context.Context, context.CancelFunc) {
-	if clk == nil {
+	if clk == nil || reflect.TypeOf(clk) == realClock {
 		return context.WithTimeoutCause(ctx, d, timeUp)
 	}
 	inner, cancel := context.WithCancelCause(ctx)
@@ -23,6 +24,8 @@ func WithTimeout(ctx context.Context, clk clock.Clock, d time.Duration, timeUp e
 	timer := clk.AfterFunc(d, func() { cancel(timeUp) })
 	return t, func() { timer.Stop(); cancel(nil) }
 }
+
+var realClock = reflect.TypeOf(clock.New()) // which has no exported name
 
 type timed struct {
 	context.Context

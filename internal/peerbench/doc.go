@@ -1,6 +1,6 @@
 // Package peerbench measures the library beside what one would write by hand and
 // beside other libraries, in one run. Each package of the library has one here,
-// futurebench and callbackbench, of benchmarks only: some files have the rows,
+// such as futurebench, of benchmarks only: some files have the rows,
 // every other what one library does in them.
 //
 //	make benchtable              # or internal/peerbench/table.sh

@@ -13,11 +13,14 @@ require (
 	github.com/antiphon-go/antiphon v0.0.0
 	github.com/antiphon-go/antiphon/callback/wscallback v0.0.0-00010101000000-000000000000
 	github.com/antiphon-go/antiphon/queue/sqlitequeue v0.0.0-00010101000000-000000000000
+	github.com/avast/retry-go/v4 v4.7.0
+	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/coder/websocket v1.8.15
 	github.com/creachadair/jrpc2 v1.3.6
 	github.com/failsafe-go/failsafe-go v0.9.8
 	github.com/mikestefanello/backlite v0.6.0
 	github.com/samber/mo v1.16.0
+	github.com/sethvargo/go-retry v0.5.0
 	github.com/sourcegraph/conc v0.3.0
 	github.com/sourcegraph/jsonrpc2 v0.2.3
 	golang.org/x/sync v0.25.0
@@ -27,6 +30,7 @@ require (
 
 require (
 	github.com/benbjohnson/clock v1.3.5 // indirect
+	github.com/bits-and-blooms/bitset v1.24.4 // indirect
 	github.com/creachadair/mds v0.31.0 // indirect
 	github.com/dustin/go-humanize v1.1.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect

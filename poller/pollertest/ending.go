@@ -35,8 +35,8 @@ func checkCancelRunning(t *trial) {
 	t.soon("it was canceled, and the work's context ended", start)
 	op = d.ended(id, antiphon.StateCanceled)
 	t.soon("it was canceled, and ended", start)
-	if code := antiphon.CodeOf(op.Err); op.Err == nil || code != antiphon.CodeCanceled {
-		t.Errorf("it was canceled, and its error is %v of code %s", op.Err, code)
+	if op.Err == nil || op.Err.Code != antiphon.CodeCanceled {
+		t.Errorf("it was canceled, and its error is %+v", op.Err)
 	}
 	if !op.CancelRequested {
 		t.Errorf("it was canceled, and nobody asked for that: %+v", op)

@@ -1,6 +1,7 @@
 package pollertest
 
 import (
+	"context"
 	"slices"
 
 	"github.com/antiphon-go/antiphon"
@@ -62,31 +63,31 @@ func checkList(t *trial) {
 
 func checkListState(t *trial) {
 	g := t.gated()
-	d := t.open(g.echo)
-	var ids []string
-	for i := range 3 {
-		ids = append(ids, d.running(g, Query{N: i}).ID)
+	d := t.open(func(ctx context.Context, q Query) (Answer, error) {
+		if q.N%2 == 0 {
+			return g.echo(ctx, q)
+		}
+		return Answer(q), nil
+	})
+	ids := map[antiphon.State][]string{}
+	for i := range 6 {
+		state := antiphon.StateRunning
+		id := d.submit(Query{N: i}).ID
+		if i%2 == 0 {
+			d.begun(g, id)
+		} else {
+			state = antiphon.StateSucceeded
+			d.ended(id, state)
+		}
+		ids[state] = append([]string{id}, ids[state]...)
 	}
-	slices.Reverse(ids)
-	states := []antiphon.State{antiphon.StateQueued, antiphon.StateRunning, antiphon.StateSucceeded, antiphon.StateFailed, "no state"}
-	check := func(in antiphon.State) {
-		t.Helper()
-		for _, state := range states {
-			want := ids
-			if state != in {
-				want = nil
-			}
-			if got := d.pages(state, 2, len(ids)); !slices.Equal(got, want) {
-				t.Errorf("all are %s, and of those that are %s there are %q, want %q", in, state, got, want)
+	for _, state := range []antiphon.State{antiphon.StateQueued, antiphon.StateRunning, antiphon.StateSucceeded, antiphon.StateFailed, "no state"} {
+		for _, limit := range []int{1, 2, 10} {
+			if got := d.pages(state, limit, 6); !slices.Equal(got, ids[state]) {
+				t.Errorf("by pages of %d, those that are %s are %q, want %q", limit, state, got, ids[state])
 			}
 		}
 	}
-	check(antiphon.StateRunning)
-	g.release()
-	for _, id := range ids {
-		d.ended(id, antiphon.StateSucceeded)
-	}
-	check(antiphon.StateSucceeded)
 }
 
 func checkListUnknown(t *trial) {

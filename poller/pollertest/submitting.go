@@ -194,7 +194,7 @@ func checkDeadline(t *trial) {
 	if early := time.Until(end); early > t.store.Slack {
 		t.Errorf("it ended %v before its asker's deadline", early)
 	}
-	if op.State != antiphon.StateExpired && op.State != antiphon.StateFailed || antiphon.CodeOf(op.Err) != antiphon.CodeDeadlineExceeded {
+	if op.State != antiphon.StateExpired && op.State != antiphon.StateFailed || op.Err == nil || op.Err.Code != antiphon.CodeDeadlineExceeded {
 		t.Errorf("its time was over, and it is %s with %v; want expired or failed, of code deadline_exceeded", op.State, op.Err)
 	}
 }

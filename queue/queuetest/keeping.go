@@ -291,6 +291,15 @@ func checkRedrive(t *trial) {
 		t.Errorf("a redriven job is as if it had just been put, and has the checkpoint %q", l.Checkpoint)
 	}
 	redrive("what is no dead letter any more", []string{e.ID}, 0)
+	bare := s.job("buried without a word")
+	s.put(bare)
+	b := bury(s.next(long))
+	b.Err = nil
+	s.settled(b)
+	redrive("one that was buried without an error", []string{bare.ID}, 1)
+	again := s.next(long)
+	s.is("redriven, and buried without an error before", again, bare, 1)
+	s.settled(done(again))
 	s.lost("settled under a lease from before the redrive", s.settle(done(driver.Leased{Lease: driver.Lease{ID: e.ID, Fence: 1}})))
 	if _, ok := s.b.(driver.Results); ok {
 		if r := s.record(e.ID); r.State != antiphon.StateRunning || r.Err != nil || !r.Ended.IsZero() {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
+	"github.com/antiphon-go/antiphon/queue/sqlitequeue/internal/headers"
 )
 
 // Take leases jobs, and waits for some.
@@ -104,7 +105,7 @@ func (t *tx) lease(into []driver.Leased, r *driver.TakeRequest) ([]driver.Leased
 			&l.Attempt, &l.Checkpoint, &created, &expires, &l.CancelRequested); err != nil {
 			return into, err
 		}
-		if l.Header, err = decodeHeader(header); err != nil {
+		if l.Header, err = headers.Decode(header); err != nil {
 			broken = append(broken, l.seq)
 			continue
 		}
@@ -144,7 +145,7 @@ func (t *tx) buryBroken(seqs []int64) error {
 			return err
 		}
 		for _, j := range found {
-			if err := t.end(j, ending{state: antiphon.StateFailed, err: antiphon.FromError(errHeader), bury: true, fence: j.fence}); err != nil {
+			if err := t.end(j, ending{state: antiphon.StateFailed, err: antiphon.FromError(headers.ErrUnreadable), bury: true, fence: j.fence}); err != nil {
 				return err
 			}
 		}

@@ -4,13 +4,11 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"fmt"
-	"maps"
-	"slices"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
+	"github.com/antiphon-go/antiphon/queue/sqlitequeue/internal/headers"
 )
 
 // Put stores jobs in a transaction that they share with other calls.
@@ -294,7 +292,7 @@ func (t *tx) insert(r *driver.PutRequest, e *driver.Envelope, claim bool) (*driv
 	if _, err := t.exec(`INSERT INTO antiphon_jobs
 		(queue, id, kind, payload, header, key, uniq, uniq_until, grp, priority, created, updated, since, due, expires, keep, state, attempt, fence)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?17, ?12, ?13, ?14, ?15, ?16, ?16)`,
-		r.Queue, e.ID, e.Kind, e.Payload, encodeHeader(e.Header), orNull(e.Key), orNull(e.Unique), until, orNull(e.Group), e.Priority,
+		r.Queue, e.ID, e.Kind, e.Payload, headers.Encode(e.Header), orNull(e.Key), orNull(e.Unique), until, orNull(e.Group), e.Priority,
 		t.now, due, expires, millis(e.Keep), state, fence, since); err != nil {
 		return nil, err
 	}
@@ -312,37 +310,6 @@ func orNull(s string) any {
 		return nil
 	}
 	return s
-}
-
-// encodeHeader writes names and values in turn, in the order of the names.
-func encodeHeader(h map[string]string) (b []byte) {
-	for _, k := range slices.Sorted(maps.Keys(h)) {
-		b = append(binary.AppendUvarint(b, uint64(len(k))), k...)
-		b = append(binary.AppendUvarint(b, uint64(len(h[k]))), h[k]...)
-	}
-	return b
-}
-
-var errHeader = antiphon.Errorf(antiphon.CodeDataLoss, "sqlitequeue: a stored header cannot be read")
-
-func decodeHeader(b []byte) (h map[string]string, err error) {
-	next := func() (s string) {
-		n, k := binary.Uvarint(b)
-		if k <= 0 || n > uint64(len(b)-k) {
-			b, err = nil, errHeader
-			return ""
-		}
-		s, b = string(b[k:k+int(n)]), b[k+int(n):]
-		return s
-	}
-	for len(b) > 0 {
-		if h == nil {
-			h = map[string]string{}
-		}
-		k := next()
-		h[k] = next()
-	}
-	return h, err
 }
 
 // dropOldest ends the n jobs that have waited longest.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
+	"github.com/antiphon-go/antiphon/queue/sqlitequeue/internal/headers"
 )
 
 // The columns of a record, of a job and of one that has ended.
@@ -38,7 +39,7 @@ func scanRecord(rows *sql.Rows) (r driver.Record, until int64, err error) {
 	}
 	r.Key, r.Unique, r.Group = key.String, uniq.String, grp.String
 	r.Err = decodeError(text)
-	r.Header, _ = decodeHeader(header) // one that cannot be read hides nothing else
+	r.Header, _ = headers.Decode(header) // one that cannot be read hides nothing else
 	return r, until, nil
 }
 
@@ -132,11 +133,12 @@ func (b *Backend) List(ctx context.Context, queue string, l driver.ListRequest) 
 	}
 	var parts []string
 	var all []any
-	if l.State == "" || !l.State.Terminal() {
+	isLive := l.State == antiphon.StateQueued || l.State == antiphon.StateRunning
+	if l.State == "" || isLive {
 		parts = append(parts, "SELECT * FROM (SELECT "+liveRecord+live+" ORDER BY seq DESC LIMIT ?)")
 		all = append(append(all, liveArgs...), max(l.Limit, 1))
 	}
-	if l.State == "" || l.State.Terminal() {
+	if !isLive { // or a word that no job's state is
 		parts = append(parts, "SELECT * FROM (SELECT "+endedRecord+ended+" ORDER BY seq DESC LIMIT ?)")
 		all = append(append(all, endedArgs...), max(l.Limit, 1))
 	}

@@ -1,0 +1,395 @@
+package poller
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/antiphon-go/antiphon"
+)
+
+// Begin makes a request that starts an operation, and follows that until req's context
+// ends. It returns when the server has accepted, or answered, or refused.
+//
+// What the server says decides how the operation is followed: Operation-Location or
+// Azure-AsyncOperation name a status monitor; of a 202, Location names where the result
+// will be, or else Content-Location a status monitor; an operation of AIP-151 names
+// itself. Every other 200, 201 and 204 is the result. All of these URLs may be relative,
+// and are followed within the origin of req, unless HTTPOptions.AllowHost says otherwise.
+// What was said with the 202 counts as the first observation.
+//
+// A request that was not answered, or put off (429, 503), is repeated, within the limits
+// of HTTPOptions.Poll, if that is safe: it was not accepted, or its method is idempotent, or
+// it has an Idempotency-Key; and if its body can be had again (Request.GetBody).
+//
+// An error means that nothing is followed. Its class says whether the operation was
+// started: not accepted where that is sure, else unknown. An operation that was done at
+// once and ended badly is no such error, but one of the Future.
+func Begin[R any](req *http.Request, o *HTTPOptions) (*Remote[R], error) {
+	c, err := newCaller(o, typeName[R]())
+	if err != nil {
+		return nil, err
+	}
+	if req == nil || req.URL == nil {
+		return nil, misused("request", "Begin needs a request with a URL")
+	}
+	ctx := req.Context()
+	m, err := c.begin(ctx, ctx, req, new(seal))
+	if err != nil {
+		return nil, err
+	}
+	return followed[R](ctx, m), nil
+}
+
+// begin sends req until it is answered, and makes a monitor of the answer. patient is
+// the context in which it does so, asker that of whoever wants to know.
+func (c *caller) begin(patient, asker context.Context, req *http.Request, s *seal) (*monitor, error) {
+	home := originOf(req.URL)
+	if err := c.allowed(home, req.URL); err != nil {
+		e := antiphon.Errorf(antiphon.CodeInvalidArgument, "poller: the URL cannot be asked: %w", err)
+		e.Class = antiphon.ClassNotAccepted
+		return nil, closing(req, e)
+	}
+	if err := asker.Err(); err != nil {
+		return nil, closing(req, unsent(asker))
+	}
+	again := req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
+	safe := idempotent(req)
+	doubt, late := false, 0
+	for n := 1; ; n++ {
+		m, err := c.attempt(patient, req, home, s, n > 1)
+		if err == nil {
+			return m, nil
+		}
+		class := antiphon.ClassOf(err)
+		doubt = doubt || class != antiphon.ClassNotAccepted
+		if patient.Err() != nil {
+			if !doubt {
+				return nil, unsent(patient)
+			}
+			return nil, &PollError{Name: c.pace.Name, Last: err, Cause: endOf(patient)}
+		}
+		d, ok := c.next(err, n)
+		if asker.Err() != nil {
+			late++
+			ok = ok && late < lastTries && !undialed(err)
+		}
+		if !ok || !again || !safe && class != antiphon.ClassNotAccepted || !c.rest(patient, asker, d) ||
+			asker.Err() != nil && !doubt { // who has gone needs to know no more than what to cancel
+			return nil, doubtful(err, doubt)
+		}
+	}
+}
+
+// closing is err, and closes the body that is not sent.
+func closing(req *http.Request, err error) error {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+	return err
+}
+
+// unsent is the error of a request that was not sent because ctx has ended.
+func unsent(ctx context.Context) error {
+	why := endOf(ctx)
+	e := antiphon.Errorf(antiphon.CodeOf(why), "poller: not sent: %w", why)
+	e.Class = antiphon.ClassNotAccepted
+	return e
+}
+
+// doubtful is err, the last of several attempts, in doubt about an earlier one.
+func doubtful(err error, doubt bool) error {
+	if !doubt || antiphon.ClassOf(err) == antiphon.ClassUnknown {
+		return err
+	}
+	e := antiphon.Errorf(antiphon.CodeOf(err), "poller: an attempt was not answered, and then: %w", err)
+	e.Class = antiphon.ClassUnknown
+	return e
+}
+
+// next is how long to wait after the nth attempt, or false if it is the last.
+func (c *caller) next(err error, n int) (time.Duration, bool) {
+	retryable, most := c.pace.Retryable, c.pace.MaxErrors
+	if retryable == nil {
+		retryable = antiphon.Retryable
+	}
+	if most == 0 {
+		most = 10
+	}
+	if !retryable(err) || most > 0 && n >= most {
+		return 0, false
+	}
+	d := c.pace.trouble(n)
+	if wish, ok := antiphon.RetryDelay(err); ok {
+		d = max(d, c.pace.hinted(c.pace.clamp(wish)))
+	}
+	return d, true
+}
+
+// rest waits for d, or until the asker has gone. It reports false, at once, if ctx ends
+// before.
+func (c *caller) rest(ctx, asker context.Context, d time.Duration) bool {
+	if at, ok := ctx.Deadline(); ok && time.Until(at) < d {
+		return false
+	}
+	rang := make(chan struct{})
+	defer c.clock.AfterFunc(d, func() { close(rang) }).Stop()
+	select {
+	case <-rang:
+	case <-asker.Done():
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// idempotent reports whether to send a request twice does no more than to send it once.
+func idempotent(r *http.Request) bool {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return r.Header.Get("Idempotency-Key") != ""
+}
+
+// attempt sends req once, and again where a redirect says so.
+func (c *caller) attempt(ctx context.Context, req *http.Request, home string, s *seal, again bool) (*monitor, error) {
+	p := c.patient(ctx, c.pace.PerPoll)
+	defer p.end()
+	var sent atomic.Bool
+	r := req.WithContext(p)
+	r.Header = r.Header.Clone()
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	if !s.until.IsZero() {
+		r.Header["Antiphon-Timeout-Ms"] = []string{timeoutOf(s.until)}
+	}
+	seals := func(body io.ReadCloser) io.ReadCloser { return letter{body, s, &sent} }
+	bodyless := req.Body == nil || req.Body == http.NoBody
+	if !bodyless {
+		if req.GetBody != nil {
+			r.GetBody = func() (io.ReadCloser, error) {
+				body, err := req.GetBody()
+				if err != nil {
+					return nil, err
+				}
+				return seals(body), nil
+			}
+		}
+		r.Body = seals(req.Body)
+		if again {
+			var err error
+			if r.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+	} else if !s.open() {
+		return nil, errSealed
+	}
+	resp, err := c.start(r, home)
+	if err != nil {
+		return nil, c.unanswered(err, sent.Load() || bodyless && !undialed(err))
+	}
+	defer resp.Body.Close()
+	return c.accepted(resp, req, home)
+}
+
+// unanswered is the error of a request that was not answered.
+func (c *caller) unanswered(err error, sent bool) error {
+	e := antiphon.Errorf(antiphon.CodeOf(err), "poller: the start was not answered: %w", err)
+	if e.Class = antiphon.ClassNotAccepted; sent {
+		e.Class = antiphon.ClassUnknown
+	}
+	return e
+}
+
+// undialed reports whether there was no connection.
+func undialed(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// carried is what of a start goes along to another origin.
+var carried = []string{"Accept", "Antiphon-Timeout-Ms", "Content-Encoding", "Content-Type", "Idempotency-Key", "Prefer", "Traceparent", "Tracestate"}
+
+// start sends the request that starts an operation, and follows redirects that keep its
+// method.
+func (c *caller) start(r *http.Request, home string) (reply, error) {
+	for hops := 0; ; hops++ {
+		resp, err := c.send(r, home)
+		if err != nil {
+			return reply{}, err
+		}
+		look := r.Method == "" || r.Method == http.MethodGet || r.Method == http.MethodHead
+		switch code := resp.StatusCode; {
+		case code == http.StatusTemporaryRedirect, code == http.StatusPermanentRedirect:
+		case look && (code == http.StatusMovedPermanently || code == http.StatusFound):
+		default:
+			return reply{resp, r.URL, false}, nil
+		}
+		to := resp.Header.Get("Location")
+		if to == "" || r.Body != nil && r.GetBody == nil || hops == maxHops {
+			return reply{resp, r.URL, false}, nil
+		}
+		drop(resp)
+		next, err := c.pointed(home, r.URL, to)
+		if err != nil {
+			return reply{}, err
+		}
+		hop := *r
+		hop.URL, hop.Host = next, next.Host
+		if originOf(next) != home {
+			hop.Header = make(http.Header, len(carried))
+			for _, name := range carried {
+				if v, ok := r.Header[name]; ok {
+					hop.Header[name] = slices.Clone(v)
+				}
+			}
+		}
+		if r.Body != nil {
+			if hop.Body, err = r.GetBody(); err != nil {
+				return reply{}, err
+			}
+		}
+		r = &hop
+	}
+}
+
+// accepted makes a monitor of the answer to a start.
+func (c *caller) accepted(resp reply, req *http.Request, home string) (*monitor, error) {
+	at := ref{home: home, method: req.Method, start: req.URL, via: c.Final, id: resp.Header.Get("Operation-Id")}
+	code := resp.StatusCode
+	style, to := pointerOf(resp.Response)
+	if code == http.StatusSeeOther {
+		style, to = styleLocation, resp.Header.Get("Location")
+	}
+	switch {
+	case code >= 300 && code != http.StatusSeeOther:
+		return c.rejected(resp, at)
+	case to != "":
+		return c.pointedTo(resp, at, style, to)
+	case code == http.StatusAccepted && resp.ContentLength == 0:
+		return nil, errNoPointer
+	}
+	body, err := read(resp.Response, c.MaxResult)
+	if err != nil {
+		return nil, c.unanswered(err, true)
+	}
+	if len(body) > 0 && body[0] == '{' {
+		d := new(aipDocument)
+		if decode(body, d) == nil && (d.looksLikeAIP(body) || c.OperationURL != nil && d.Name != "") {
+			return c.named(resp, at, d)
+		}
+	}
+	if code == http.StatusAccepted {
+		return nil, errNoPointer
+	}
+	op := antiphon.Operation{ID: at.id, Kind: c.Kind, State: antiphon.StateSucceeded, Percent: 100, Result: body}
+	if len(body) == 0 {
+		op.Result = nil
+	} else if op.ContentType = resp.Header.Get("Content-Type"); isJSON(op.ContentType) {
+		op.ContentType = ""
+	}
+	return c.watch(at, op), nil
+}
+
+// pointedTo makes a monitor of where an answer points to.
+func (c *caller) pointedTo(resp reply, at ref, style, to string) (m *monitor, err error) {
+	at.style = style
+	if at.url, err = c.pointed(at.home, resp.url, to); err != nil {
+		return nil, err
+	}
+	if at.result = at.url; style == styleStatus {
+		at.result = nil
+		if to := resp.Header.Get("Location"); to != "" {
+			if at.result, err = c.pointed(at.home, resp.url, to); err != nil {
+				return nil, err
+			}
+		}
+	}
+	op := antiphon.Operation{ID: at.id, Kind: c.Kind, State: antiphon.StateQueued}
+	if body, err := read(resp.Response, c.MaxStatus); err == nil && style == styleStatus { // the pointer is enough
+		if said, err := readStatus(body); err == nil {
+			op = said
+		}
+	}
+	if op.State.Terminal() && (op.State != antiphon.StateSucceeded || op.Result == nil) {
+		op = antiphon.Operation{ID: op.ID, Kind: c.Kind, State: antiphon.StateRunning, PollAfter: soon} // let it say so itself
+	}
+	if at.id == "" {
+		at.id = op.ID
+	}
+	m = c.watch(at, op)
+	m.pointer = to
+	m.saidFirst(op, resp)
+	return m, nil
+}
+
+// named makes a monitor of an operation of AIP-151.
+func (c *caller) named(resp reply, at ref, d *aipDocument) (m *monitor, err error) {
+	urlOf := c.OperationURL
+	if urlOf == nil {
+		urlOf = aipURL
+	}
+	at.style, at.id = styleAIP, d.Name
+	if at.url, err = urlOf(resp.url, d.Name); err == nil {
+		err = c.allowed(at.home, at.url)
+	}
+	if err != nil {
+		return nil, doubtful(err, true)
+	}
+	op := d.operation()
+	m = c.watch(at, op)
+	m.saidFirst(op, resp)
+	return m, nil
+}
+
+// saidFirst makes what the start said the first observation, unless the server holds
+// requests: then it is asked at once.
+func (m *monitor) saidFirst(op antiphon.Operation, resp reply) {
+	m.hint(&op, resp)
+	m.tag, m.tagged = resp.Header.Get("Etag"), m.at.url
+	m.held = m.LongPoll > 0 && resp.Header.Get("Preference-Applied") != ""
+	if !m.held {
+		m.first = &op
+	}
+}
+
+// rejected is what an answer means that accepts nothing: that it was done already, and
+// ended badly, or an error.
+func (c *caller) rejected(resp reply, at ref) (*monitor, error) {
+	code := resp.StatusCode
+	body, err := read(resp.Response, c.MaxStatus)
+	if err != nil {
+		body = nil
+	}
+	e, own := answeredWith(resp.Response, body)
+	if (code == http.StatusConflict || code == http.StatusUnprocessableEntity) && own &&
+		(at.id != "" || resp.Header.Get("Operation-Location") != "") {
+		return c.watch(at, ended(antiphon.Operation{ID: at.id, Kind: c.Kind}, e, code)), nil
+	}
+	said := *e
+	after, hinted := RetryAfter(resp.Header, c.clock.Now())
+	switch {
+	case own && said.Class != "": // it says so itself
+		return nil, advise(&said, after)
+	case code < 500, code == http.StatusServiceUnavailable && hinted, code == http.StatusNotImplemented:
+		said.Class = antiphon.ClassNotAccepted
+	default:
+		said.Class = antiphon.ClassUnknown
+	}
+	if said.Permanent = !passing(code) || code == http.StatusNotImplemented; !said.Permanent && !antiphon.Retryable(&said) {
+		said.Code = antiphon.CodeUnavailable // the body says what the code does not
+	}
+	return nil, advise(&said, after)
+}
+
+func advise(e *antiphon.Error, after time.Duration) error {
+	e.RetryAfter = max(e.RetryAfter, after)
+	return e
+}
