@@ -287,7 +287,7 @@ func (e *Egress) Transport() http.RoundTripper {
 		ResponseHeaderTimeout:  10 * time.Second,
 		IdleConnTimeout:        90 * time.Second,
 		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    16,
+		MaxIdleConnsPerHost:    64,
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
