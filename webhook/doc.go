@@ -39,6 +39,9 @@
 //	go sender.Run(ctx)
 //	err = sender.Send(ctx, webhook.Message{Type: "order.paid", Body: order})
 //
+// How the jobs of a queue end is pushed to whoever asked, at the URL of an Inbox, say, by
+// queue.Options{Ending: webhook.Push(sender)}; see [PushTo].
+//
 // # What is told
 //
 // Observers get these events. Kind is the endpoint, ID the message's.

@@ -70,3 +70,12 @@ func FuzzEgressHook(f *testing.F) {
 		}
 	})
 }
+
+// The environment is read once in a process, so that no test of behaviour sees a change:
+// nothing of the transport may ask it.
+func TestS3_TheTransportHasNoProxy(t *testing.T) {
+	tr := (&Egress{}).Transport().(*guard).transport
+	if tr.Proxy != nil || tr.GetProxyConnectHeader != nil || tr.DialTLSContext != nil || tr.DialContext == nil {
+		t.Errorf("%+v", tr)
+	}
+}

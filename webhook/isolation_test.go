@@ -259,3 +259,29 @@ func TestNothingWaitsForEver(t *testing.T) {
 		}
 	})
 }
+
+// One that was trusted with several at once is asked one at a time after it failed.
+func TestS7_AFailureCostsTrust(t *testing.T) {
+	inTown(t, webhook.SenderOptions{BreakAfter: 1000}, func(b *town) {
+		var down atomic.Bool
+		to := &webhooktest.Target{By: func(int, webhooktest.Pushed) webhooktest.Step {
+			if down.Load() {
+				return webhooktest.Step{Status: 500, Delay: time.Second}
+			}
+			return webhooktest.Step{}
+		}}
+		b.at("m1", to)
+		for i := range 20 {
+			b.send(webhook.Message{ID: fmt.Sprint("warm", i)})
+		}
+		after(time.Minute)
+		down.Store(true)
+		for i := range 50 {
+			b.send(webhook.Message{ID: fmt.Sprint(i)})
+		}
+		after(10 * time.Second)
+		if n := len(to.Pushed()) - 20; n < 8 || n > 4+10 {
+			t.Error("it was asked", n, "times in ten seconds")
+		}
+	})
+}
