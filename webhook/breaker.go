@@ -42,7 +42,7 @@ func (s *Sender) admit(e *endpoint, attempt int, now time.Time) admission {
 	lane := max(s.opts.Concurrency/4, 1)
 	switch {
 	case now.Before(e.until):
-		a.wait = e.until.Sub(now) + e.pace.turn(now, 1, e.interval())
+		a.wait = e.until.Sub(now) + rand.N(time.Second) // one of them soon, to tell
 	case e.busy >= e.open:
 		a.wait = e.pace.turn(now, e.open, e.interval())
 	case now.Before(e.next):
