@@ -437,3 +437,28 @@ func TestAnAnswerKeepsNothing(t *testing.T) {
 	}
 	t.Error("the check is kept")
 }
+
+// A turn that comes after the end of the context, and before word of that, is not taken.
+func TestP4_NoTurnIsTakenInAContextThatHasEnded(t *testing.T) {
+	for range 50 {
+		askBubble(t, func(t *testing.T) {
+			s := poller.Scheduler{Limit: 1}
+			defer s.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			polls := 0
+			for range 20 { // the one in flight comes back as soon as it is cancelled
+				poller.Submit(ctx, &s, func(ctx context.Context) (poller.Status[int], error) {
+					polls++
+					<-ctx.Done()
+					return running(0).st, nil
+				}, &poller.Options{First: -1})
+			}
+			synctest.Wait()
+			cancel()
+			synctest.Wait()
+			if polls != 1 {
+				t.Errorf("%d polls", polls)
+			}
+		})
+	}
+}
