@@ -250,7 +250,7 @@ func TestNothingWaitsForEver(t *testing.T) {
 		// It is there again.
 		to := &webhooktest.Target{}
 		b.at("m1", to)
-		if n, err := b.Recover(nil, time.Now().Add(-7*24*time.Hour)); n != left || err != nil {
+		if n, err := b.Recover(noContext, time.Now().Add(-7*24*time.Hour)); n != left || err != nil {
 			t.Error(n, err)
 		}
 		after(time.Hour)

@@ -155,7 +155,7 @@ func TestMemoryLog(t *testing.T) {
 		t.Error("it is not empty")
 	}
 	for i, m := range []string{"a", "b", "a", "c", "a"} {
-		if err := l.Record(nil, webhook.Attempt{Message: m, Endpoint: "e" + m, Number: i}); err != nil {
+		if err := l.Record(noContext, webhook.Attempt{Message: m, Endpoint: "e" + m, Number: i}); err != nil {
 			t.Error(err)
 		}
 	}

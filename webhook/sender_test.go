@@ -62,7 +62,7 @@ func TestFanOut(t *testing.T) {
 		if id := all["or"].Pushed()[0].Header.Get("Webhook-Id"); !strings.HasPrefix(id, "msg_") || len(id) < 20 {
 			t.Error("it got no ID:", id)
 		}
-		if err := b.Send(nil, webhook.Message{Endpoint: "who"}); !errors.Is(err, webhook.ErrNoEndpoint) {
+		if err := b.Send(noContext, webhook.Message{Endpoint: "who"}); !errors.Is(err, webhook.ErrNoEndpoint) {
 			t.Error(err)
 		}
 	})
@@ -196,7 +196,7 @@ func TestGoneDisablesAtOnce(t *testing.T) {
 		if len(to.Pushed()) != 1 || len(e) != 1 || e[0].Kind != "m1" || e[0].Err == nil || len(b.dead()) != 1 {
 			t.Error(len(to.Pushed()), e, b.dead())
 		}
-		if err := b.Send(nil, webhook.Message{Endpoint: "m1"}); !errors.Is(err, webhook.ErrDisabled) {
+		if err := b.Send(noContext, webhook.Message{Endpoint: "m1"}); !errors.Is(err, webhook.ErrDisabled) {
 			t.Error(err)
 		}
 		b.send(webhook.Message{ID: "m3", Type: "order.paid"}) // goes to the other alone
@@ -204,14 +204,14 @@ func TestGoneDisablesAtOnce(t *testing.T) {
 		if len(to.Pushed()) != 1 || len(other.Pushed()) != 2 {
 			t.Error(len(to.Pushed()), len(other.Pushed()))
 		}
-		if n, err := b.Redeliver(nil, "m1"); n != 0 || err != nil {
+		if n, err := b.Redeliver(noContext, "m1"); n != 0 || err != nil {
 			t.Error("to one that is disabled:", n, err)
 		}
 		// Adding it again begins anew.
 		b.Remove("m1")
 		now := &webhooktest.Target{}
 		b.at("m1", now)
-		if n, err := b.Redeliver(nil, "m1", "m1"); n != 1 || err != nil {
+		if n, err := b.Redeliver(noContext, "m1", "m1"); n != 1 || err != nil {
 			t.Error(n, err)
 		}
 		after(time.Minute)
@@ -253,7 +253,7 @@ func TestAddSaysWhatToChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Shutdown(nil)
+	defer s.Shutdown(noContext)
 	good := webhook.Endpoint{ID: "m1", URL: "https://shop.example/hooks", Signer: stamp("x")}
 	for want, change := range map[string]func(*webhook.Endpoint){
 		"Signer":         func(e *webhook.Endpoint) { e.Signer = nil },
@@ -312,11 +312,11 @@ func TestX6_LimitsOfSend(t *testing.T) {
 			{Body: make([]byte, 1<<20+1)}, {ID: strings.Repeat("x", 257)}, {Type: strings.Repeat("x", 257)},
 			{Header: http.Header{"A": {"1\n2"}}}, {Header: http.Header{"A": {strings.Repeat("x", 17<<10)}}},
 		} {
-			if err := b.Send(nil, m); antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
+			if err := b.Send(noContext, m); antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
 				t.Errorf("%.40v: %v", m, err)
 			}
 		}
-		if err := b.Send(nil, webhook.Message{Body: make([]byte, 1<<20+1)}); !errors.Is(err, antiphon.ErrTooLarge) {
+		if err := b.Send(noContext, webhook.Message{Body: make([]byte, 1<<20+1)}); !errors.Is(err, antiphon.ErrTooLarge) {
 			t.Error(err)
 		}
 		b.send(webhook.Message{Body: make([]byte, 1<<20)})
@@ -324,7 +324,7 @@ func TestX6_LimitsOfSend(t *testing.T) {
 		var err error
 		n := 0
 		for ; err == nil && n < 10; n++ {
-			err = b.Send(nil, webhook.Message{})
+			err = b.Send(noContext, webhook.Message{})
 			synctest.Wait() // it waits for the first
 		}
 		if !errors.Is(err, queue.ErrFull) || n != 3 {
@@ -341,7 +341,7 @@ func TestTheSameIDIsSentOnce(t *testing.T) {
 		b.send(body("x"))
 		after(time.Minute)
 		b.send(body("x"))
-		if err := b.Send(nil, body("y")); !errors.Is(err, queue.ErrKeyReused) {
+		if err := b.Send(noContext, body("y")); !errors.Is(err, queue.ErrKeyReused) {
 			t.Error(err)
 		}
 		after(time.Minute)

@@ -32,7 +32,7 @@ func TestAnotherSenderGoesOn(t *testing.T) {
 		if len(to.Pushed()) != 1 || len(first.told("webhook.delivered")) != 0 {
 			t.Fatal(len(to.Pushed()))
 		}
-		if err := first.Send(nil, webhook.Message{Endpoint: "m1"}); !errors.Is(err, queue.ErrClosed) {
+		if err := first.Send(noContext, webhook.Message{Endpoint: "m1"}); !errors.Is(err, queue.ErrClosed) {
 			t.Error(err)
 		}
 		second := newTown(t, webhook.SenderOptions{Queue: store})
@@ -68,15 +68,15 @@ func TestFanOutIntoAStore(t *testing.T) {
 func TestRunOnce(t *testing.T) {
 	inTown(t, webhook.SenderOptions{}, func(b *town) {
 		synctest.Wait()
-		if err := b.Run(nil); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
+		if err := b.Run(noContext); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
 			t.Error(err)
 		}
 		b.end()
 		after(time.Minute)
-		if err := b.Shutdown(nil); err != nil {
+		if err := b.Shutdown(noContext); err != nil {
 			t.Error(err)
 		}
-		if err := b.Run(nil); !errors.Is(err, queue.ErrClosed) {
+		if err := b.Run(noContext); !errors.Is(err, queue.ErrClosed) {
 			t.Error(err)
 		}
 	})
@@ -91,11 +91,11 @@ func TestX7_NobodyRunsIt(t *testing.T) {
 		if err := s.Add(webhook.Endpoint{ID: "m1", URL: "https://shop.example/", Signer: stamp("x")}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Send(nil, body("x")); err != nil {
+		if err := s.Send(noContext, body("x")); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := s.Shutdown(nil); err != nil {
+			if err := s.Shutdown(noContext); err != nil {
 				t.Error(err)
 			}
 		}
@@ -110,7 +110,7 @@ func TestShutdownWaits(t *testing.T) {
 		b.send(body("x"))
 		after(time.Second)
 		begun := time.Now()
-		if err := b.Shutdown(nil); err != nil || time.Since(begun) != 8*time.Second || len(b.told("webhook.delivered")) != 1 {
+		if err := b.Shutdown(noContext); err != nil || time.Since(begun) != 8*time.Second || len(b.told("webhook.delivered")) != 1 {
 			t.Error(err, time.Since(begun), b.told("webhook.delivered"))
 		}
 		b.close()
@@ -174,13 +174,13 @@ func TestRecover(t *testing.T) {
 			do   func() (int, error)
 			want int
 		}{
-			{func() (int, error) { return b.Recover(nil, time.Now()) }, 0},
-			{func() (int, error) { return b.Recover(nil, since, "m1") }, 2},
-			{func() (int, error) { return b.Redeliver(nil, "0", "m2", "who") }, 1},
-			{func() (int, error) { return b.Redeliver(nil, "0") }, 1},
-			{func() (int, error) { return b.Redeliver(nil, "who") }, 0},
-			{func() (int, error) { return b.Recover(nil, time.Time{}) }, 4},
-			{func() (int, error) { return b.Recover(nil, time.Time{}) }, 0},
+			{func() (int, error) { return b.Recover(noContext, time.Now()) }, 0},
+			{func() (int, error) { return b.Recover(noContext, since, "m1") }, 2},
+			{func() (int, error) { return b.Redeliver(noContext, "0", "m2", "who") }, 1},
+			{func() (int, error) { return b.Redeliver(noContext, "0") }, 1},
+			{func() (int, error) { return b.Redeliver(noContext, "who") }, 0},
+			{func() (int, error) { return b.Recover(noContext, time.Time{}) }, 4},
+			{func() (int, error) { return b.Recover(noContext, time.Time{}) }, 0},
 		} {
 			n, err := tt.do()
 			if n != tt.want || err != nil {
@@ -294,7 +294,7 @@ func TestAStoreThatCanDoLittle(t *testing.T) {
 		if len(to.Pushed()) != 1 {
 			t.Error(len(to.Pushed()))
 		}
-		if _, err := b.Recover(nil, time.Time{}); !errors.Is(err, errors.ErrUnsupported) {
+		if _, err := b.Recover(noContext, time.Time{}); !errors.Is(err, errors.ErrUnsupported) {
 			t.Error(err)
 		}
 		b.close()
@@ -314,7 +314,7 @@ func TestWorkersThatDie(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = first.Add(webhook.Endpoint{ID: "m1", URL: "https://shop.example/", Signer: stamp("x")})
-		if err := first.Send(nil, body("x")); err != nil {
+		if err := first.Send(noContext, body("x")); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
@@ -330,7 +330,7 @@ func TestWorkersThatDie(t *testing.T) {
 			t.Error(e)
 		}
 		b.close()
-		_ = first.Shutdown(nil)
+		_ = first.Shutdown(noContext)
 	})
 }
 

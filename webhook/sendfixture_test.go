@@ -118,7 +118,7 @@ func (b *town) close() {
 	if err := <-b.running; err != nil {
 		b.t.Error("Run:", err)
 	}
-	if err := b.Shutdown(nil); err != nil {
+	if err := b.Shutdown(noContext); err != nil {
 		b.t.Error("Shutdown:", err)
 	}
 	_ = b.net.Close()
