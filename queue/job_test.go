@@ -367,3 +367,39 @@ func TestOperations(t *testing.T) {
 		}
 	})
 }
+
+// What the work reports last is known before how it ended, however soon that is; and
+// however it ends.
+func TestLastReport(t *testing.T) {
+	for _, remote := range []bool{false, true} {
+		for want, end := range map[antiphon.State]error{antiphon.StateSucceeded: nil, antiphon.StateFailed: antiphon.Permanent(errors.New("no"))} {
+			bubble(t, func(t *testing.T) {
+				b := meddled(t)
+				b.remote = remote
+				q := on(t, b, nil)
+				stop := work(q, func(ctx context.Context, n int) (int, error) {
+					antiphon.Report(ctx, 50, "half", nil)
+					time.Sleep(10 * time.Millisecond)
+					antiphon.Report(ctx, 100, "all", n)
+					return n, end
+				}, nil)
+				j, err := q.Submit(t.Context(), 7, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var last antiphon.Operation
+				for op, err := range j.Updates(t.Context()) {
+					if last = op; err != nil {
+						t.Error(err)
+					}
+				}
+				if last.State != want || last.Percent != 100 || last.Message != "all" || string(last.Data) != "7" {
+					t.Errorf("remote %v: %+v", remote, last)
+				}
+				if err := stop(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}

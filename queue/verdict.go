@@ -63,10 +63,16 @@ func (w *worker) finished(t *task, result []byte, err error) {
 	if t.worked = t.since; !w.core.caps.InProcess { // there it is settled before anybody looks
 		t.worked = w.alarm.Now()
 	}
-	lost := t.lost
+	lost, untold := t.lost, t.progress != nil
 	w.mu.Unlock()
 	cause := t.Cause()
 	t.Cancel(nil)
+	if untold && !lost { // how far it came is known before how it ended
+		w.extend([]*task{t})
+		w.mu.Lock()
+		lost = t.lost
+		w.mu.Unlock()
+	}
 	if lost {
 		w.core.observe(antiphon.Event{Name: "queue.late", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
 		w.drop(t)
