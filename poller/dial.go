@@ -33,9 +33,11 @@ const lastTries = 3
 // are an antiphon.Error with a Reason and for those of the standard library.
 //
 // When the asker's context ends, the future settles at once: with an error of class not
-// accepted if the request was not sent, else with a [PollError]. What was accepted is
-// cancelled then, or as soon as the answer to the start has come; for 10 seconds that is
-// tried, in the background.
+// accepted if the request was not sent, else with a [PollError]. It does so sooner, with
+// ErrHint, if the server wishes not to be asked again before the context's deadline, and
+// when another limit of HTTPOptions.Poll is reached. What was accepted is cancelled then,
+// or as soon as the answer to the start has come; for 10 seconds that is tried, in the
+// background.
 //
 // The value is encoded before the Asker returns. Its errors are of class not accepted.
 func Dial[Q, R any](to string, o *HTTPOptions) future.Asker[Q, R] {
@@ -160,8 +162,8 @@ func (a *dialed[R]) begun(m *monitor, err error) {
 	end := func(v future.Result[R]) {
 		a.promise.Settle(v.Get())
 		var gaveUp *PollError
-		if a.ctx.Err() != nil && errors.As(v.Err, &gaveUp) {
-			a.undo(m)
+		if errors.As(v.Err, &gaveUp) && !errors.Is(v.Err, ErrGone) && !m.known().State.Terminal() {
+			go a.undo(m) // for lastWords at the most
 		}
 	}
 	if v, done := r.f.Peek(); done {

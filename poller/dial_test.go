@@ -174,7 +174,7 @@ func TestX8_TheAskerLeavesAtEveryPoint(t *testing.T) {
 					})
 					ctx, cancel := context.WithCancel(s.Context())
 					f := poller.Dial[int, int](s.net.URL, &s.opts)(ctx, 7)
-					time.Sleep(time.Duration(after) * 4 * time.Millisecond)
+					time.Sleep(time.Duration(after)*4*time.Millisecond + 1) // not at the very moment at which it is cut
 					left := time.Now()
 					cancel()
 					_, err := f.Await(s.Context())

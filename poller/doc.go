@@ -43,7 +43,8 @@
 //
 // # What went wrong
 //
-// What ended badly is an *antiphon.Error of class failed. A poll that failed says
+// What ended badly is an *antiphon.Error of class failed, or unknown where its time was
+// over. A poll that failed says
 // nothing about the operation: it is repeated, and counted. A [PollError], of class
 // unknown, means that nobody looks any more: the operation may still run, and the
 // error's Token follows it further.
@@ -70,7 +71,7 @@
 //   - P2 Intervals are within Min and Max, for every attempt number.
 //   - P3 Retry-After is honoured, within these bounds.
 //   - P4 It ends when the operation has, or with the deadline, or with the context, and
-//     says which.
+//     says which; before the deadline, with ErrHint, if the next poll may not come sooner.
 //   - P5 A state that is not known is no end.
 //   - P6 A status URL stays on its origin, unless HTTPOptions.AllowHost says otherwise.
 //   - P7 202 is sent after the operation is stored.

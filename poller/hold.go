@@ -44,8 +44,17 @@ func (x *exchange) patient(d time.Duration) {
 // writeTime is how long a client may take to read what it has asked for.
 const writeTime = 30 * time.Second
 
-// pace is how long to wait before looking at op again.
+// pace is how long to wait before looking at op again: less than what remains until it
+// expires, for that is when who asks has no more time either.
 func (s *Server) pace(op *antiphon.Operation) time.Duration {
+	d := s.wish(op)
+	if op.State.Terminal() || op.Expires.IsZero() {
+		return d
+	}
+	return min(d, max(op.Expires.Sub(s.clock.Now())/2, 100*time.Millisecond))
+}
+
+func (s *Server) wish(op *antiphon.Operation) time.Duration {
 	if op.PollAfter > 0 {
 		return op.PollAfter
 	}

@@ -157,16 +157,17 @@ func (m *monitor) look(ctx context.Context) (op antiphon.Operation, err error) {
 	return op, nil
 }
 
-// wait is how long the server is asked to hold a request, in whole seconds, or 0.
+// wait is how long the server is asked to hold a request, in whole seconds, or 0. Of the
+// last second the end is ours.
 func (m *monitor) wait(ctx context.Context) time.Duration {
 	d := m.LongPoll
 	if at, ok := ctx.Deadline(); ok {
 		d = min(d, time.Until(at))
 	}
-	if d <= 0 {
+	if d <= 0 || m.LongPoll < time.Second {
 		return 0
 	}
-	return m.bound(d).Truncate(time.Second)
+	return max(m.bound(d).Truncate(time.Second), time.Second)
 }
 
 // bound shortens d to what is left of the time to follow.

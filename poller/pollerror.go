@@ -34,7 +34,7 @@ var (
 		Reason: "poller.elapsed", Message: "poller: the time to wait is over"}
 	// ErrHint: whoever is asked wishes not to be asked again before the time is over.
 	ErrHint error = &antiphon.Error{Code: antiphon.CodeDeadlineExceeded, Class: antiphon.ClassUnknown,
-		Reason: "poller.hint", Message: "poller: it is not to be asked again before the time to wait is over"}
+		Reason: "poller.hint", Message: "poller: whoever is asked wishes to be asked again later than there is time"}
 	// ErrPolls: there were Options.MaxPolls.
 	ErrPolls error = &antiphon.Error{Code: antiphon.CodeResourceExhausted, Class: antiphon.ClassUnknown,
 		Reason: "poller.polls", Message: "poller: asked as often as allowed"}

@@ -1,0 +1,83 @@
+package poller_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/antiphon-go/antiphon/poller"
+	"github.com/antiphon-go/antiphon/poller/pollertest"
+)
+
+// What is done in time is heard of in time, however little is left: by a request that is
+// held, and without.
+func TestDoneJustInTime(t *testing.T) {
+	for _, c := range []struct{ hold, work, left time.Duration }{
+		{0, time.Minute, 200 * time.Millisecond}, {0, 5 * time.Minute, 200 * time.Millisecond}, {0, 1500 * time.Millisecond, 200 * time.Millisecond},
+		{-1, 19 * time.Second, 5 * time.Second}, {-1, time.Minute, 5 * time.Second}, {-1, 5 * time.Minute, 5 * time.Second},
+	} {
+		for range 5 { // what is jittered
+			work := func(ctx context.Context, q int) (int, error) {
+				select {
+				case <-time.After(c.work):
+				case <-ctx.Done():
+				}
+				return q, ctx.Err()
+			}
+			withServer(t, work, nil, func(s *farEnd) {
+				s.opts.LongPoll = c.hold
+				ctx, cancel := context.WithTimeout(s.Context(), c.work+c.left)
+				defer cancel()
+				if v, err := poller.Dial[int, int](s.net.URL, &s.opts)(ctx, 7).Await(s.Context()); v != 7 || err != nil {
+					t.Errorf("%v: %v, %v", c, v, err)
+				}
+			})
+		}
+	}
+}
+
+// An ask that gives up cancels what it has begun, for whatever reason it does.
+func TestWhoGivesUpCancels(t *testing.T) {
+	running := pollertest.Step{Header: http.Header{"Retry-After": {"2"}}, State: "running"}
+	for want, pace := range map[error]*poller.Options{
+		poller.ErrHint: {}, poller.ErrPolls: {MaxPolls: 1}, poller.ErrElapsed: {Elapsed: 3 * time.Second, Max: time.Second},
+	} {
+		play(t, &pollertest.Script{Start: []pollertest.Step{{Header: running.Header}}, Monitor: []pollertest.Step{running}}, func(s *stage) {
+			s.opts.Poll, s.opts.LongPoll = pace, -1
+			ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+			defer cancel()
+			if want == poller.ErrHint {
+				pace.Elapsed = 5 * time.Second
+			}
+			_, err := poller.Dial[report, report](s.net.URL, &s.opts)(ctx, report{}).Await(s.ctx)
+			var gaveUp *poller.PollError
+			if !errors.Is(err, want) || !errors.As(err, &gaveUp) || ctx.Err() != nil {
+				t.Errorf("%v: %v", want, err)
+			}
+			time.Sleep(time.Minute)
+			s.asked("cancel", 1)
+		})
+	}
+}
+
+// The last request is held too, where less than a second is left.
+func TestTheLastRequestIsHeld(t *testing.T) {
+	header := http.Header{"Preference-Applied": {"wait=5"}, "Retry-After": {"30"}}
+	play(t, &pollertest.Script{Value: report{1}, Start: []pollertest.Step{{Header: header}}, Monitor: []pollertest.Step{
+		{State: "running", Delay: 5 * time.Second, Header: header}, {Delay: 300 * time.Millisecond},
+	}}, func(s *stage) {
+		s.opts.LongPoll = 0
+		ctx, cancel := context.WithTimeout(s.ctx, 5600*time.Millisecond)
+		defer cancel()
+		if v, err := poller.Dial[report, report](s.net.URL, &s.opts)(ctx, report{}).Await(s.ctx); err != nil || v != (report{1}) {
+			t.Error(v, err)
+		}
+		for i, want := range []string{"wait=5", "wait=1"} {
+			if got := s.script.Requests("monitor")[i].Header.Get("Prefer"); got != want {
+				t.Errorf("poll %d: %q", i, got)
+			}
+		}
+	})
+}
