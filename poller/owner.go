@@ -2,13 +2,15 @@ package poller
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/antiphon-go/antiphon"
 )
 
-// ownerName is the name in an operation's metadata under which its owner is kept. No
-// request can set it: names of headers have no space.
-const ownerName = "antiphon owner"
+// OwnerHeader is the name in antiphon.Info.Header under which work finds the owner of its
+// operation, as ServerOptions.Owner told it. No request can set it: names of headers have
+// no space.
+const OwnerHeader = "antiphon owner"
 
 // maxOwner and maxKey are how long both may be, so that together they are a key for any
 // store.
@@ -40,7 +42,7 @@ func (x *exchange) admit() bool {
 
 // mine reports whether who asks may see op.
 func (x *exchange) mine(op *antiphon.Operation) bool {
-	return x.s.opts.Owner == nil || op.Metadata[ownerName] == x.owner
+	return x.s.opts.Owner == nil || op.Metadata[OwnerHeader] == x.owner
 }
 
 // scoped is an idempotency key as the store gets it: one owner's is not another's.
@@ -49,6 +51,14 @@ func (x *exchange) scoped(key string) string {
 		return key
 	}
 	return x.owner + "\n" + key // of which no key has one
+}
+
+// unscoped is a key as the client sent it.
+func unscoped(info antiphon.Info) antiphon.Info {
+	if owner, owned := info.Header[OwnerHeader]; owned {
+		info.Key = strings.TrimPrefix(info.Key, owner+"\n")
+	}
+	return info
 }
 
 // carried is what travels with the operation to the work. It may be nil.
@@ -71,7 +81,7 @@ func (x *exchange) carried() map[string]string {
 		}
 	}
 	if x.s.opts.Owner != nil {
-		put(ownerName, x.owner)
+		put(OwnerHeader, x.owner)
 	}
 	return h
 }
@@ -97,7 +107,7 @@ func (s *Server) shownMetadata(m map[string]string) map[string]string {
 }
 
 func (s *Server) puts(name string) bool {
-	if name == ownerName || name == travelling[0] || name == travelling[1] {
+	if name == OwnerHeader || name == travelling[0] || name == travelling[1] {
 		return true
 	}
 	for _, n := range s.opts.Headers {

@@ -69,6 +69,13 @@ func badRequest(target, text string) *refusal {
 	return r
 }
 
+// wrongMedia is about a body of another media type than is understood.
+func wrongMedia(want string) *refusal {
+	r := refused(http.StatusUnsupportedMediaType, antiphon.CodeInvalidArgument, "content_type", "the Content-Type has to be "+want)
+	r.target = "Content-Type"
+	return r
+}
+
 var (
 	errNoPath          = refused(http.StatusNotFound, antiphon.CodeNotFound, "no_path", "there is nothing at this path")
 	errMethod          = refused(http.StatusMethodNotAllowed, antiphon.CodeUnimplemented, "method", "this method is not for this path")
@@ -79,7 +86,6 @@ var (
 	errUnknown         = refused(http.StatusNotFound, antiphon.CodeNotFound, "unknown_operation", "there is no such operation")
 	errGone            = refused(http.StatusGone, antiphon.CodeNotFound, "gone", "the operation is not kept any more")
 	errPageGone        = refused(http.StatusGone, antiphon.CodeNotFound, "page_gone", "what the page token continues after is gone: start anew")
-	errMediaType       = refused(http.StatusUnsupportedMediaType, antiphon.CodeInvalidArgument, "content_type", "the Content-Type is not one that is understood here")
 	errBodyTooLarge    = refused(http.StatusRequestEntityTooLarge, antiphon.CodeResourceExhausted, "too_large", "the body is too large")
 	errPanicked        = &refusal{status: http.StatusInternalServerError, err: &antiphon.Error{
 		Code: antiphon.CodeInternal, Class: antiphon.ClassUnknown, Reason: "poller.panic", Message: "poller: the server failed",

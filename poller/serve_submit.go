@@ -76,6 +76,11 @@ func (x *exchange) accept() (op antiphon.Operation, err error) {
 	}
 	defer x.s.gate.leave()
 	op, _, err = x.s.ops.Submit(ctx, body, antiphon.Info{Key: x.scoped(key), Header: x.carried()})
+	if antiphon.CodeOf(err) == antiphon.CodeInvalidArgument {
+		r := *refusalOf(err)
+		r.target = "body"
+		return op, &r
+	}
 	if op.ID != "" && op.State == "" {
 		op.State = antiphon.StateQueued // nobody knows better
 	}
@@ -130,7 +135,7 @@ func (x *exchange) body(limit int64, mediaType string) ([]byte, error) {
 		return nil, errBodyTooLarge
 	}
 	if r.ContentLength != 0 && !isMedia(r.Header, mediaType) {
-		return nil, errMediaType
+		return nil, wrongMedia(mediaType)
 	}
 	var body []byte
 	var err error

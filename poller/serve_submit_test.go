@@ -126,7 +126,7 @@ func TestWhatTravels(t *testing.T) {
 		return n, nil
 	}, o, func(t *testing.T, s *site) {
 		a := s.do("POST", "/jobs", "1", "traceparent", "00-1", "Tracestate", "a=b", "X-Tenant", "tenant!1", "Authorization", "secret", "Idempotency-Key", "bare", "Antiphon-Timeout-Ms", "1500")
-		if a.StatusCode != 200 || got.ID != a.get("Operation-Id") || got.Kind != "greet" || got.Attempt != 1 || got.Key != "me\nbare" {
+		if a.StatusCode != 200 || got.ID != a.get("Operation-Id") || got.Kind != "greet" || got.Attempt != 1 || got.Key != "bare" || got.Header[poller.OwnerHeader] != "me" {
 			t.Errorf("%+v %s", got, a)
 		}
 		if left := time.Until(deadline); left != 1500*time.Millisecond {

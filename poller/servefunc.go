@@ -16,7 +16,9 @@ import (
 //
 // Work that has not ended within ServerOptions.Lifetime, or when the client's patience is
 // over (Antiphon-Timeout-Ms), has its context ended. f learns of the request from
-// antiphon.InfoFrom, and reports with antiphon.Report. Its panic is an answer.
+// antiphon.InfoFrom, of its owner from OwnerHeader there, and reports with
+// antiphon.Report. Its panic is an answer, and the text of its error is shown to the
+// client: see antiphon.FromError for how to keep it.
 func ServeFunc[Q, R any](f future.Func[Q, R], o *ServerOptions) *Server {
 	s := Serve(nothing{}, o)
 	if s.wrong == nil && f == nil {
@@ -44,7 +46,7 @@ func ServeFunc[Q, R any](f future.Func[Q, R], o *ServerOptions) *Server {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = q.Work(ctx, once(f), &queue.WorkOptions{Concurrency: s.opts.MaxRunning}) // what is stuck is told of by ctx
+		_ = q.Work(ctx, once(f, s.opts.Owner != nil), &queue.WorkOptions{Concurrency: s.opts.MaxRunning}) // what is stuck is told of by ctx
 	}()
 	s.drain = func(ctx context.Context) error {
 		err := s.finish(ctx)
@@ -62,8 +64,9 @@ func ServeFunc[Q, R any](f future.Func[Q, R], o *ServerOptions) *Server {
 	return s
 }
 
-// once is f, whose every error is the end.
-func once[Q, R any](f future.Func[Q, R]) future.Func[Q, R] {
+// once is f, whose every error is the end. Where there are owners, it sees the key that its
+// own has sent.
+func once[Q, R any](f future.Func[Q, R], owned bool) future.Func[Q, R] {
 	return func(ctx context.Context, q Q) (r R, err error) {
 		defer func() {
 			if v := recover(); v != nil {
@@ -71,6 +74,9 @@ func once[Q, R any](f future.Func[Q, R]) future.Func[Q, R] {
 			}
 			err = queue.Discard(err)
 		}()
+		if owned {
+			ctx = antiphon.WithInfo(ctx, unscoped(antiphon.InfoFrom(ctx)))
+		}
 		return f(ctx, q)
 	}
 }

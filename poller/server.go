@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -50,7 +51,9 @@ type Server struct {
 	drain  func(context.Context) error // nil unless there is work to wait for
 }
 
-// Serve makes a Server of ops.
+// Serve makes a Server of ops. The metadata of its operations have the owner under
+// OwnerHeader, if ServerOptions.Owner tells owners, and the key of one is the owner, a line
+// break, and the key that the client sent.
 func Serve(ops Operations, o *ServerOptions) *Server {
 	s := &Server{ops: ops}
 	if o != nil {
@@ -78,9 +81,19 @@ func badServer(text string) *antiphon.Error {
 }
 
 // Mount registers the server in mux at path, and for all that is under it. path may have
-// a host and wildcards, and no method.
+// a host and wildcards, and no method; it begins with a slash after the host, and does not
+// end in "/operations". Mount panics otherwise, and where mux does.
 func (s *Server) Mount(mux *http.ServeMux, path string) {
+	switch {
+	case strings.ContainsAny(path, " \t"):
+		panic(fmt.Sprintf("poller: Mount takes a path without a method, not %q", path))
+	case !strings.Contains(path, "/"):
+		panic(fmt.Sprintf("poller: the path of Mount begins with a slash: %q", path))
+	}
 	path = strings.TrimRight(path, "/")
+	if strings.HasSuffix(path, "/operations") {
+		panic(fmt.Sprintf("poller: the path of Mount must not end in /operations, as that of the status resources does: %q", path))
+	}
 	depth := strings.Count(path, "/")
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, routes, depth) })
 	if depth > 0 {
@@ -94,7 +107,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, 
 
 // Shutdown accepts no more operations, answers the requests that are held with what is
 // known, ends event streams, and waits for the work of ServeFunc, if it is that. When ctx
-// ends, that work is canceled, and Shutdown returns the cause.
+// ends, that work is canceled, which is how clients see it end, and Shutdown returns the
+// cause.
 //
 // It does not close connections; call it before http.Server.Shutdown, which waits for
 // the requests under way.

@@ -52,7 +52,8 @@ type ServerOptions struct {
 	// Owner tells who sends a request; whose operations it may see are the same
 	// owner's, and all others are 404 to it. At most 256 bytes. An error of code
 	// permission_denied is 403, any other 401; its text is not shown. Nil means that
-	// whoever knows an id may see the operation, and list all of them.
+	// whoever knows an id may see the operation, and list all of them. Work finds the owner
+	// under OwnerHeader.
 	Owner func(*http.Request) (string, error)
 	// Challenge is the WWW-Authenticate of a 401. Empty means Bearer.
 	Challenge string

@@ -25,7 +25,8 @@ const (
 	// ContentLocation: 202 with Content-Location, a status monitor, whose last answer
 	// names the result as resourceLocation.
 	ContentLocation
-	// AIP: 200 with an operation as AIP-151 has it, in which a name is all there is.
+	// AIP: 200 with an operation as AIP-151 has it, in which a name is all there is. Start
+	// it at a path under a version, such as n.URL+"/v1/reports": the name is looked for there.
 	AIP
 )
 
