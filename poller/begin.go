@@ -3,6 +3,7 @@ package poller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -374,6 +375,9 @@ func (c *caller) rejected(resp reply, at ref) (*monitor, error) {
 		return c.watch(at, ended(antiphon.Operation{ID: at.id, Kind: c.Kind}, e, code)), nil
 	}
 	said := *e
+	if !own && resp.url != nil { // nothing says who answers, and it may not be who was meant
+		said.Message = fmt.Sprintf("poller: %s://%s%s answers %d: %s", resp.url.Scheme, resp.url.Host, resp.url.EscapedPath(), code, said.Message)
+	}
 	after, hinted := RetryAfter(resp.Header, c.clock.Now())
 	switch {
 	case own && said.Class != "": // it says so itself

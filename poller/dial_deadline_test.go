@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +79,17 @@ func TestTheLastRequestIsHeld(t *testing.T) {
 			if got := s.script.Requests("monitor")[i].Header.Get("Prefer"); got != want {
 				t.Errorf("poll %d: %q", i, got)
 			}
+		}
+	})
+}
+
+// Where the answer says nothing of its own, the error says who gave it, without what may
+// be secret.
+func TestAnAnswerThatSaysNothing(t *testing.T) {
+	play(t, &pollertest.Script{Start: []pollertest.Step{{Status: 404, Body: "no"}}}, func(s *stage) {
+		_, err := poller.Dial[report, report](s.net.URL+"/wrong?key=hidden", &s.opts)(s.ctx, report{}).Await(s.ctx)
+		if err == nil || !strings.Contains(err.Error(), "/wrong answers 404") || strings.Contains(err.Error(), "hidden") {
+			t.Error(err)
 		}
 	})
 }
