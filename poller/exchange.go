@@ -71,8 +71,8 @@ func (c *caller) send(r *http.Request, home string) (*http.Response, error) {
 		return c.trip(c.own, r)
 	}
 	for again := false; ; again = true {
-		try := *r
-		try.Header = r.Header.Clone()
+		try, u := *r, *r.URL // Authorize may change them
+		try.URL, try.Header = &u, r.Header.Clone()
 		for name, values := range c.Header {
 			if _, has := try.Header[name]; !has {
 				try.Header[name] = slices.Clip(values)

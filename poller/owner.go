@@ -42,7 +42,11 @@ func (x *exchange) admit() bool {
 
 // mine reports whether who asks may see op.
 func (x *exchange) mine(op *antiphon.Operation) bool {
-	return x.s.opts.Owner == nil || op.Metadata[OwnerHeader] == x.owner
+	if x.s.opts.Owner == nil {
+		return true
+	}
+	owner, owned := op.Metadata[OwnerHeader]
+	return owned && owner == x.owner
 }
 
 // scoped is an idempotency key as the store gets it: one owner's is not another's.

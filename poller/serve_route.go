@@ -164,5 +164,7 @@ func (x *exchange) base() string {
 	return "http://" + x.r.Host + path
 }
 
-// at is the absolute URL of an operation.
-func (x *exchange) at(id string) string { return x.base() + "/operations/" + url.PathEscape(id) }
+// at is the absolute URL of an operation. After a colon there are verbs.
+func (x *exchange) at(id string) string {
+	return x.base() + "/operations/" + strings.ReplaceAll(url.PathEscape(id), ":", "%3A")
+}

@@ -118,15 +118,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	idle := s.gate.close()
 	s.end(errStopping)
+	late := false
 	select {
 	case <-idle:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		late = true
 	}
 	if s.drain != nil {
 		if err := s.drain(ctx); err != nil {
 			return err
 		}
+	}
+	if late {
+		return context.Cause(ctx)
 	}
 	return s.wrong
 }
