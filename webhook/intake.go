@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -43,6 +44,9 @@ func (in *intake) verified(w http.ResponseWriter, r *http.Request, url string) (
 	deadline, kept := in.hurry(w)
 	if r.Method != http.MethodPost {
 		return m, &RejectError{Reason: ReasonMethod}
+	}
+	if r.URL.RawQuery != "" && url != "" && !strings.Contains(url, "?") { // some schemes sign it
+		url += "?" + r.URL.RawQuery
 	}
 	push := Request{Method: r.Method, URL: url, Header: r.Header, At: in.clock.Now()}
 	if in.early != nil {

@@ -17,7 +17,8 @@ type ReceiverOptions struct {
 	// Kind of events. What is remembered is remembered for an endpoint, so receivers
 	// that share a Seen have names of their own, or are the same.
 	Name string
-	// URL is the public URL of the endpoint, for schemes that sign it.
+	// URL is the public URL of the endpoint, for schemes that sign it. If it has no query,
+	// that of the push is added.
 	URL string
 
 	// MaxBody is how many bytes a body may have. 0 means 1 MiB, and 1 GiB is the most.
