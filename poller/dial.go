@@ -147,7 +147,10 @@ func (a *dialed[R]) begun(m *monitor, err error) {
 	}
 	var told antiphon.Operation
 	m.feed.hear = func(op antiphon.Operation) {
-		if op.State.Terminal() || op.Percent == told.Percent && op.Message == told.Message && bytes.Equal(op.Data, told.Data) {
+		switch {
+		case op.State.Terminal() && op.Message == "" && op.Data == nil: // says only that it has ended
+			return
+		case op.Percent == told.Percent && op.Message == told.Message && bytes.Equal(op.Data, told.Data):
 			return
 		}
 		told = op

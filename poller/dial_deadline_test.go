@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/poller"
 	"github.com/antiphon-go/antiphon/poller/pollertest"
 )
@@ -90,6 +91,27 @@ func TestAnAnswerThatSaysNothing(t *testing.T) {
 		_, err := poller.Dial[report, report](s.net.URL+"/wrong?key=hidden", &s.opts)(s.ctx, report{}).Await(s.ctx)
 		if err == nil || !strings.Contains(err.Error(), "/wrong answers 404") || strings.Contains(err.Error(), "hidden") {
 			t.Error(err)
+		}
+	})
+}
+
+// What the work reports last reaches its asker before the answer does.
+func TestDialHearsTheLastReport(t *testing.T) {
+	work := func(ctx context.Context, q int) (int, error) {
+		time.Sleep(time.Second)
+		antiphon.Report(ctx, 50, "half", nil)
+		time.Sleep(time.Second)
+		antiphon.Report(ctx, 100, "all", nil)
+		return q, nil
+	}
+	withServer(t, work, nil, func(s *farEnd) {
+		var told []antiphon.Progress
+		ctx := antiphon.WithProgress(s.Context(), func(p antiphon.Progress) { told = append(told, p) })
+		if _, err := poller.Dial[int, int](s.net.URL, &s.opts)(ctx, 7).Await(s.Context()); err != nil {
+			t.Error(err)
+		}
+		if n := len(told); n == 0 || told[n-1].Percent != 100 || told[n-1].Message != "all" {
+			t.Errorf("told %v", told)
 		}
 	})
 }
