@@ -91,8 +91,8 @@ func (p *Peer) dial(name string, o *DialOptions) *dialed {
 // Errors of the work keep code and class, and errors.Is works for sentinels that are an
 // antiphon.Error with a Reason and for those of the standard library; one of errors.New
 // arrives as its text. An ask also fails with
-// ErrExpired when its time is over, which a deadline of its context is too, whatever
-// the context's cause; with ErrUndeliverable, ErrFull or ErrClosed,
+// ErrExpired when its time is over (at a deadline of its context either with that or with
+// the context's cause, and always with context.DeadlineExceeded); with ErrUndeliverable, ErrFull or ErrClosed,
 // of class not accepted, if the request has surely not been taken; with
 // ErrDisconnected, of class unknown, if the connection broke after it was sent;
 // and, when its context ends, with what ended that, of class not accepted if the

@@ -29,7 +29,7 @@ func TestPushOrPoll(t *testing.T) {
 		by             time.Duration // it is settled
 	}{
 		"push is faster":   {false, false, 10 * time.Second},
-		"the push is lost": {true, false, 16 * time.Second},
+		"the push is lost": {true, false, 18 * time.Second}, // the work, and one pause of the sixth poll
 		"polls are lost":   {false, true, 10 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -295,9 +295,10 @@ func TestW7_Slowloris(t *testing.T) {
 			req.ContentLength = declared
 			began := time.Now()
 			res, err := n.Client().Do(req)
-			if err != nil || res.StatusCode != 408 || !res.Close {
-				t.Errorf("%v %v", res, err)
-			} else if took := time.Since(began); took > 6*time.Second {
+			if err == nil && (res.StatusCode != 408 || !res.Close) { // a client that still writes may miss the answer
+				t.Errorf("%v", res)
+			}
+			if took := time.Since(began); took > 6*time.Second {
 				t.Errorf("it took %v", took)
 			}
 			close(stop)
