@@ -45,7 +45,7 @@ func (in *intake) verified(w http.ResponseWriter, r *http.Request, url string) (
 	if r.Method != http.MethodPost {
 		return m, &RejectError{Reason: ReasonMethod}
 	}
-	if r.URL.RawQuery != "" && url != "" && !strings.Contains(url, "?") { // some schemes sign it
+	if r.URL != nil && r.URL.RawQuery != "" && url != "" && !strings.Contains(url, "?") { // some schemes sign it
 		url += "?" + r.URL.RawQuery
 	}
 	push := Request{Method: r.Method, URL: url, Header: r.Header, At: in.clock.Now()}
