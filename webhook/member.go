@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 )
 
 // member returns the text of a member of the object that data is, if it is a string. It
@@ -89,7 +90,7 @@ func unquoted(data []byte, i int) (s string, ok bool) {
 	if end < 0 {
 		return "", false
 	}
-	if raw := data[i+1 : end-1]; bytes.IndexByte(raw, '\\') < 0 {
+	if raw := data[i+1 : end-1]; bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
 		return string(raw), true
 	}
 	return s, json.Unmarshal(data[i:end], &s) == nil
