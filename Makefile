@@ -25,7 +25,7 @@ bench: ## the core's benchmarks, for reading
 benchtable: ## the table of docs/benchmarks.md, beside other libraries
 	@internal/peerbench/table.sh
 
-fuzz: ## every fuzz target for FUZZTIME (5s)
+fuzz: ## every fuzz target for FUZZTIME (3s)
 	.ci/run fuzz
 
 api: ## write down the exported API
