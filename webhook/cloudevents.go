@@ -29,6 +29,8 @@ func CloudEvents(v Verifier) Verifier {
 	return &cloudEvents{v, early}
 }
 
+// The content type tells the mode: in structured mode fields of the header say nothing,
+// which may be there too.
 type cloudEvents struct {
 	Verifier
 	early Prechecker // nil if it is none
@@ -52,17 +54,22 @@ func (c *cloudEvents) Verify(ctx context.Context, r Request) (Message, error) {
 	if m.Header == nil {
 		m.Header = r.Header
 	}
-	e, ok := binaryEvent(r.Header)
-	if !ok {
+	kind, structured := m.Type, contentTypeOf(m.Header) == structuredType
+	var e event
+	var ok bool
+	if structured {
 		e, ok = structuredEvent(&m)
 		m.TypeSigned = ok
+	} else {
+		e, ok = binaryEvent(r.Header)
+		m.TypeSigned = m.TypeSigned && kind == e.kind // or it was another type
 	}
 	if !ok || e.version != "1.0" || e.id == "" || e.kind == "" || e.source == "" {
 		return Message{}, &RejectError{Reason: ReasonContent}
 	}
 	m.Type = e.kind
 	if !m.IDSigned {
-		m.ID, m.IDSigned = e.source+" "+e.id, m.TypeSigned
+		m.ID, m.IDSigned = e.source+" "+e.id, structured
 	}
 	return m, nil
 }
@@ -89,16 +96,11 @@ func binaryEvent(h http.Header) (e event, ok bool) {
 	return e, true
 }
 
+const structuredType = "application/cloudevents+json"
+
 // structuredEvent reads an event that is the body of m, and makes m as if it had come in
 // binary mode.
 func structuredEvent(m *Message) (e event, ok bool) {
-	lines := m.Header["Content-Type"]
-	if len(lines) != 1 {
-		return e, false
-	}
-	if kind, _, err := mime.ParseMediaType(lines[0]); err != nil || kind != "application/cloudevents+json" {
-		return e, false
-	}
 	var members map[string]json.RawMessage
 	if (antiphon.JSON{MaxSize: len(m.Body)}).Unmarshal(m.Body, &members) != nil {
 		return e, false

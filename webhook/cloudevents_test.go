@@ -232,3 +232,14 @@ func FuzzCloudEvents(f *testing.F) {
 		}
 	})
 }
+
+// A structured event stays one, whatever attributes are in the header too: those are
+// not signed.
+func TestCloudEventsStructuredIsNotReadAsBinary(t *testing.T) {
+	h := http.Header{"Content-Type": {"application/cloudevents+json"}, "Ce-Specversion": {"1.0"}, "Ce-Id": {"2"}, "Ce-Type": {"forged"}, "Ce-Source": {"/forged"}}
+	m, err := webhook.CloudEvents(anyone(webhook.Message{})).Verify(t.Context(), webhook.Request{Header: h,
+		Body: []byte(`{"specversion":"1.0","id":"1","type":"done","source":"/s","data":7}`)})
+	if err != nil || m.Type != "done" || m.ID != "/s 1" || string(m.Body) != "7" {
+		t.Errorf("%+v %v", m, err)
+	}
+}
