@@ -73,6 +73,9 @@ func (e *Endpoint) interval() time.Duration {
 func (s *Sender) settle(e *endpoint, a admission, err error, gone bool, took, hold time.Duration, now time.Time) (tell []antiphon.Event) {
 	e.busy--
 	e.pace.took(took)
+	if gone && e.key != "" { // the URL of one callback, at a host that answers
+		err = nil
+	}
 	if a.troubled {
 		s.troubled--
 		s.trouble.took(took)

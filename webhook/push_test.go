@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -201,6 +202,35 @@ func TestX6_CallbacksKnownAreBounded(t *testing.T) {
 		after(4 * time.Second)
 		if n := webhook.CallbacksKnown(b.Sender); n > 4096 || n < 4000 {
 			t.Error(n)
+		}
+	})
+}
+
+// 410 of one callback is about that URL, and not about all of its host.
+func TestS7_AGoneCallbackIsGoneAlone(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		var came []string
+		b.mu.Lock()
+		b.targets["asker.example"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			came = append(came, r.URL.Path)
+			if r.URL.Path == "/ended" {
+				w.WriteHeader(http.StatusGone)
+			}
+		})
+		b.mu.Unlock()
+		q, end := working(t, b, func(context.Context, int) (string, error) { return "done", nil })
+		defer end()
+		for _, path := range []string{"/ended", "/waiting"} {
+			if _, err := q.Submit(b.t.Context(), 1, &queue.SubmitOptions{Header: webhook.PushTo("http://asker.example" + path)}); err != nil {
+				t.Fatal(err)
+			}
+			after(time.Minute)
+		}
+		if len(came) != 2 || came[1] != "/waiting" {
+			t.Errorf("came: %v", came)
+		}
+		if n := len(b.dead()); n != 1 {
+			t.Errorf("%d are dead", n)
 		}
 	})
 }

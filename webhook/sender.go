@@ -49,7 +49,7 @@ type SenderOptions struct {
 	DisableAfter time.Duration
 	// Callbacks says how callback URLs are treated, to which [Push] sends: each host as
 	// an endpoint of its own. ID, URL, Types and Ordered do not matter, and the Signer may
-	// be nil.
+	// be nil. A 410 ends the one callback, and says nothing about the others of its host.
 	Callbacks Endpoint
 
 	// Egress is where may be connected to.
