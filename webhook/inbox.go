@@ -75,7 +75,7 @@ func NewInbox(baseURL string, o *InboxOptions) *Inbox {
 	}
 	in.in = NewReceiver(verifier, forward, &ReceiverOptions{
 		Name: in.opts.Name, MaxBody: in.opts.MaxBody, ReadTimeout: in.opts.ReadTimeout,
-		Observer: in.opts.Observer, Clock: in.opts.Clock,
+		Observer: hinting(in.opts.Observer), Clock: in.opts.Clock,
 	})
 	return in
 }

@@ -446,3 +446,28 @@ func TestInboxMemory(t *testing.T) {
 		<-f.Done()
 	}
 }
+
+// The URL of an answer is not told to observers by an inbox that passes it on.
+func TestW8_TokensThatAreForwardedAreNotTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var w witness
+		other := webhook.NewInbox(answers, nil)
+		url, _ := expect[receipt](t, other, 0)
+		defer other.Close(nil)
+		fails := errors.New("the replica is away")
+		in := webhook.NewInbox(answers, &webhook.InboxOptions{Observer: w.observe,
+			Forward: func(context.Context, webhook.Message) error { return fails }})
+		if a := answered(in, url, "", `{}`); a.Code != 500 {
+			t.Errorf("answered %d", a.Code)
+		}
+		token := url[len(answers)+1:]
+		for _, e := range w.events {
+			if strings.Contains(e.ID, token[:22]) {
+				t.Errorf("%s tells the token", e.Name)
+			}
+		}
+		if len(w.events) == 0 {
+			t.Error("nothing is told")
+		}
+	})
+}
