@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/antiphon-go/antiphon/webhook"
 )
@@ -241,5 +242,34 @@ func TestCloudEventsStructuredIsNotReadAsBinary(t *testing.T) {
 		Body: []byte(`{"specversion":"1.0","id":"1","type":"done","source":"/s","data":7}`)})
 	if err != nil || m.Type != "done" || m.ID != "/s 1" || string(m.Body) != "7" {
 		t.Errorf("%+v %v", m, err)
+	}
+}
+
+// That the type is signed says nothing about the id.
+func TestW5_CloudEventsSignedTypeSignsNoID(t *testing.T) {
+	keys, err := webhook.ParseKeys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const public = "https://example.com/hooks"
+	scheme := webhook.MessageSignature(&webhook.MessageSignatureOptions{Type: "Ce-Type"}, keys)
+	came := 0
+	receiver := webhook.NewReceiver(webhook.CloudEvents(scheme), func(context.Context, webhook.Message) error { came++; return nil },
+		&webhook.ReceiverOptions{URL: public})
+	h := http.Header{"Ce-Specversion": {"1.0"}, "Ce-Source": {"/s"}, "Ce-Id": {"1"}}
+	req := webhook.Request{Method: "POST", URL: public, Header: h, Body: []byte("hello"), At: time.Now()}
+	if err := scheme.Sign(t.Context(), &req, webhook.Message{Type: "done"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"1", "2"} {
+		r := httptest.NewRequest("POST", public, strings.NewReader("hello"))
+		r.Header = h.Clone()
+		r.Header.Set("Ce-Id", id)
+		if a := push(receiver, r); a.Code != 204 {
+			t.Errorf("id %s: %d", id, a.Code)
+		}
+	}
+	if came != 1 {
+		t.Errorf("handled %d times under swapped ids", came)
 	}
 }
