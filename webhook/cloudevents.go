@@ -20,7 +20,9 @@ import (
 //
 // Events are named by source and id together, so ID is both with a blank between; if v
 // has an ID that is signed, it stays. In structured mode the attributes are signed with
-// the body. In binary mode they are not, unless v says so of what it returns.
+// the body. In binary mode they are not, unless v says so of what it returns: where v signs the
+// body alone, whoever has seen one push can send it again with other attributes, and in
+// the other mode.
 //
 // Batches, and other formats than JSON, are refused. What asks for permission first is
 // answered by a [Receiver]: see ReceiverOptions.Origins.
@@ -54,7 +56,7 @@ func (c *cloudEvents) Verify(ctx context.Context, r Request) (Message, error) {
 	if m.Header == nil {
 		m.Header = r.Header
 	}
-	kind, structured := m.Type, contentTypeOf(m.Header) == structuredType
+	kind, structured := m.Type, strings.HasPrefix(contentTypeOf(m.Header), "application/cloudevents")
 	var e event
 	var ok bool
 	if structured {
@@ -96,11 +98,12 @@ func binaryEvent(h http.Header) (e event, ok bool) {
 	return e, true
 }
 
-const structuredType = "application/cloudevents+json"
-
 // structuredEvent reads an event that is the body of m, and makes m as if it had come in
 // binary mode.
 func structuredEvent(m *Message) (e event, ok bool) {
+	if contentTypeOf(m.Header) != "application/cloudevents+json" {
+		return e, false
+	}
 	var members map[string]json.RawMessage
 	if (antiphon.JSON{MaxSize: len(m.Body)}).Unmarshal(m.Body, &members) != nil {
 		return e, false

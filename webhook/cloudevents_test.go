@@ -243,6 +243,10 @@ func TestCloudEventsStructuredIsNotReadAsBinary(t *testing.T) {
 	if err != nil || m.Type != "done" || m.ID != "/s 1" || string(m.Body) != "7" {
 		t.Errorf("%+v %v", m, err)
 	}
+	h.Set("Content-Type", "application/cloudevents-batch+json")
+	if m, err = webhook.CloudEvents(anyone(webhook.Message{})).Verify(t.Context(), webhook.Request{Header: h, Body: []byte(`[]`)}); err == nil {
+		t.Errorf("a batch is read as %+v", m)
+	}
 }
 
 // That the type is signed says nothing about the id.
