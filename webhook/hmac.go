@@ -31,7 +31,9 @@ type HMACSpec struct {
 
 	// Signed is what is signed: a text with {body}, and maybe {id}, {timestamp} and
 	// {url}, as "v0:{timestamp}:{body}". Of {id}, {timestamp} and {body} no two may
-	// touch, or what belongs to which could be shifted. "" means "{body}".
+	// touch, or what belongs to which could be shifted. {url} should be in front of JSON
+	// alone, or ReceiverOptions.URL have the query: that of a push could take in the
+	// beginning of another body. "" means "{body}".
 	Signed string
 	// ID is the name of the field with the message's id. If it is signed, then it has
 	// at most 256 visible characters, and nothing of what follows {id} in Signed.
@@ -276,8 +278,12 @@ func (f *hmacForm) verify(ctx context.Context, r Request, ks Keys) (Message, err
 	if err != nil {
 		return Message{}, err
 	}
-	if r.URL == "" && f.signsURL() {
+	switch {
+	case !f.signsURL():
+	case r.URL == "":
 		return Message{}, errUnknownURL
+	case strings.ContainsAny(r.URL, noURL):
+		return Message{}, errSignature
 	}
 	keys, err := keysFor(ctx, ks, r, f.suits)
 	if err != nil {
@@ -295,6 +301,10 @@ func (f *hmacForm) verify(ctx context.Context, r Request, ks Keys) (Message, err
 	}
 	return Message{}, errSignature
 }
+
+// noURL is what no URL has. The query of a push may be part of what is signed: it must
+// not take in the beginning of a body that follows.
+const noURL = "\"<>\\^`{|} "
 
 func (f *hmacForm) signsURL() bool { return strings.Contains(f.Signed, "{url}") }
 

@@ -35,3 +35,30 @@ func TestTheQueryIsVerified(t *testing.T) {
 		t.Errorf("%d came", came)
 	}
 }
+
+// The beginning of a body cannot be made a part of the query that is signed in front.
+func TestW2_ABodyIsNotShiftedIntoTheQuery(t *testing.T) {
+	keys, err := webhook.ParseKeys("a secret of many bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const public, query, body = "https://example.com/hooks", "tenant=7", `{"ref":{"amount":1},"x":2}`
+	scheme := webhook.Square(keys)
+	var came []string
+	receiver := webhook.NewReceiver(scheme, func(_ context.Context, m webhook.Message) error {
+		came = append(came, string(m.Body))
+		return nil
+	}, &webhook.ReceiverOptions{URL: public})
+	req := webhook.Request{Method: "POST", URL: public + "?" + query, Body: []byte(body), At: time.Now()}
+	if err := scheme.Sign(t.Context(), &req, webhook.Message{}); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]int{0: 204, 7: 401} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body[n:]))
+		r.URL.RawQuery = query + body[:n]
+		r.Header = req.Header.Clone()
+		if a := push(receiver, r); a.Code != want {
+			t.Errorf("%d bytes shifted: %d, want %d (%q)", n, a.Code, want, came)
+		}
+	}
+}
