@@ -33,6 +33,9 @@ func (m *Message) keys() (first, second string) {
 		return m.keyOf(byID, m.ID, 0, nil), ""
 	}
 	body := sha256.Sum256(m.Body)
+	if m.signed != "" {
+		copy(body[:], m.signed)
+	}
 	if m.Time.IsZero() { // whatever the ID: only the body is signed
 		return m.keyOf(byMoment, "", 0, body[:]), ""
 	}

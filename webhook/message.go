@@ -41,4 +41,7 @@ type Message struct {
 	// IDSigned and TypeSigned say that the signature covers them. Otherwise whoever
 	// has seen one message can send it again under another ID or Type.
 	IDSigned, TypeSigned bool
+
+	// signed is the hash of what is signed, where the same can be said by several bodies.
+	signed string
 }

@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -60,5 +61,31 @@ func TestW2_ABodyIsNotShiftedIntoTheQuery(t *testing.T) {
 		if a := push(receiver, r); a.Code != want {
 			t.Errorf("%d bytes shifted: %d, want %d (%q)", n, a.Code, want, came)
 		}
+	}
+}
+
+// A form that is written in another way, under the same signature, is the same message.
+func TestW5_TwilioFormsAreTheSameHoweverWritten(t *testing.T) {
+	keys, err := webhook.ParseKeys("a secret of many bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const public = "https://example.com/hooks"
+	scheme, came := webhook.Twilio(keys), 0
+	receiver := webhook.NewReceiver(scheme, func(context.Context, webhook.Message) error { came++; return nil }, &webhook.ReceiverOptions{URL: public})
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	req := webhook.Request{Method: "POST", URL: public, Header: form, Body: []byte("Body=pay&To=me"), At: time.Now()}
+	if err := scheme.Sign(t.Context(), &req, webhook.Message{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{"Body=pay&To=me", "To=me&Body=pay", "Body=p%61y&To=me", "Body=pay&Body=pay&To=me", "Bod=ypay&To=me"} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header = req.Header.Clone()
+		if a := push(receiver, r); a.Code != 204 {
+			t.Errorf("%s: %d", body, a.Code)
+		}
+	}
+	if came != 1 {
+		t.Errorf("handled %d times", came)
 	}
 }

@@ -19,7 +19,7 @@ import (
 // bodySHA256; without that there must be no body.
 //
 // It signs no time, no ID and no Type, and a form not byte for byte: where a name ends
-// and its value begins could be shifted.
+// and its value begins could be shifted. Forms that are signed alike are one message.
 func Twilio(ks Keys) *Scheme { return newScheme(twilio{}, ks) }
 
 const (
@@ -65,7 +65,8 @@ func (f twilio) verify(ctx context.Context, r Request, ks Keys) (Message, error)
 	}
 	for i := range keys {
 		if k := &keys[i]; k.usable(r.At) && hmac.Equal(f.sum(k.of, content), code[:n]) {
-			return Message{ID: id, KeyID: k.name, Header: r.Header, Body: r.Body}, nil
+			sum := sha256.Sum256(content)
+			return Message{ID: id, KeyID: k.name, Header: r.Header, Body: r.Body, signed: string(sum[:])}, nil
 		}
 	}
 	return Message{}, errSignature
