@@ -52,19 +52,19 @@ var (
 )
 
 // attempt sends d once, and notes in a what came of it. It returns how long the endpoint
-// asks to wait.
-func (s *Sender) attempt(ctx context.Context, e *Endpoint, d *delivery, a *Attempt) (retryAfter time.Duration) {
+// asks to wait, and whether it was asked at all.
+func (s *Sender) attempt(ctx context.Context, e *Endpoint, d *delivery, a *Attempt) (retryAfter time.Duration, asked bool) {
 	within, done := lifetime.WithTimeout(ctx, s.opts.Clock, e.Timeout, errAttemptTime)
 	defer done()
 	r, err := s.request(within, e, d, a)
 	if err != nil {
 		a.Err = err
-		return 0
+		return 0, false
 	}
 	response, err := s.client.Do(r)
 	if err != nil {
 		a.Err = unreached(within, err)
-		return 0
+		return 0, true
 	}
 	defer response.Body.Close()
 	a.Status = response.StatusCode
@@ -72,10 +72,10 @@ func (s *Sender) attempt(ctx context.Context, e *Endpoint, d *delivery, a *Attem
 	a.Response, _ = io.ReadAll(io.LimitReader(response.Body, maxResponse)) // a status is enough
 	timer.Stop()
 	if a.Status/100 == 2 {
-		return 0
+		return 0, true
 	}
 	a.Err = refused(a.Status)
-	return retryAfterOf(response.Header, s.clock.Now())
+	return retryAfterOf(response.Header, s.clock.Now()), true
 }
 
 // request makes the request of an attempt, signed for now.

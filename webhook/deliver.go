@@ -70,7 +70,7 @@ func (s *Sender) try(ctx context.Context, e *endpoint, in admission, d *delivery
 			s.leave(e, in)
 		}
 	}()
-	retryAfter := s.attempt(within, &e.Endpoint, d, a)
+	retryAfter, asked := s.attempt(within, &e.Endpoint, d, a)
 	returned = true
 	now := s.clock.Now()
 	a.Duration = now.Sub(a.Begun)
@@ -91,7 +91,12 @@ func (s *Sender) try(ctx context.Context, e *endpoint, in admission, d *delivery
 		hold = s.opts.Schedule.heeded(retryAfter)
 	}
 	s.mu.Lock()
-	tell := s.settle(e, in, a.Err, gone, a.Duration, hold, now)
+	var tell []antiphon.Event
+	if asked {
+		tell = s.settle(e, in, a.Err, gone, a.Duration, hold, now)
+	} else {
+		s.release(e, in)
+	}
 	s.forget(e)
 	s.mu.Unlock()
 

@@ -381,3 +381,30 @@ func FuzzRetryAfter(f *testing.F) {
 		}
 	})
 }
+
+// What cannot even be signed says nothing about the endpoint.
+func TestS7_MessagesThatCannotBeSignedBreakNoEndpoint(t *testing.T) {
+	inTown(t, webhook.SenderOptions{BreakAfter: 2}, func(b *town) {
+		keys, err := webhook.ParseKeys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+		if err != nil {
+			t.Fatal(err)
+		}
+		target := &webhooktest.Target{}
+		b.at("shop", target, func(e *webhook.Endpoint) { e.Signer = webhook.Standard(keys) })
+		for _, id := range []string{"order.1", "order.2", "order.3"} {
+			b.send(webhook.Message{ID: id, Body: []byte("{}")})
+		}
+		after(time.Second)
+		b.send(webhook.Message{ID: "order-4", Body: []byte("{}")})
+		after(time.Second)
+		if n := len(target.Pushed()); n != 1 {
+			t.Errorf("%d came", n)
+		}
+		if n := len(b.told("webhook.broken")); n != 0 {
+			t.Error("the endpoint is left alone")
+		}
+		if n := len(b.dead()); n != 3 {
+			t.Errorf("%d are dead", n)
+		}
+	})
+}
