@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/benbjohnson/clock"
 	"golang.org/x/sync/errgroup"
@@ -286,6 +287,9 @@ func (s *Sender) toSend(m Message) (delivery, error) {
 		return delivery{}, antiphon.Errorf(antiphon.CodeResourceExhausted, "webhook: a body of %d bytes, of at most %d: %w", len(m.Body), maxBody, antiphon.ErrTooLarge)
 	case len(m.ID) > maxID || len(m.Type) > maxID:
 		return delivery{}, misuse("message", "a message's ID and Type have at most 256 bytes")
+	}
+	if strings.ContainsFunc(m.ID+m.Type, unicode.IsControl) { // they may become fields of the header
+		return delivery{}, misuse("message", "a message's ID or Type has control characters")
 	}
 	d := delivery{ID: m.ID, Type: m.Type, Body: m.Body}
 	for name, values := range m.Header {

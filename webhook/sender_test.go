@@ -380,3 +380,15 @@ func TestOrdered(t *testing.T) {
 		}
 	})
 }
+
+// A line end in what may become a field of the header is refused at once.
+func TestSendRefusesControlCharacters(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		b.at("shop", &webhooktest.Target{})
+		for _, m := range []webhook.Message{{ID: "a\r\nX-Evil: 1"}, {Type: "a\nb"}} {
+			if err := b.Send(t.Context(), m); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
+				t.Errorf("%q: %v", m.ID+m.Type, err)
+			}
+		}
+	})
+}
