@@ -361,7 +361,7 @@ func (s *Sender) jobOptions(d delivery) queue.SubmitOptions {
 	o := queue.SubmitOptions{Header: map[string]string{acceptedAt: strconv.FormatInt(s.clock.Now().UnixNano(), 10)}}
 	o.Delay, _ = s.opts.Schedule.Next(0, 0)
 	if s.caps.Keys {
-		o.Key = d.Endpoint + " " + d.ID
+		o.Key = strconv.Itoa(len(d.Endpoint)) + " " + d.Endpoint + " " + d.ID // both may have blanks
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -392,3 +392,20 @@ func TestSendRefusesControlCharacters(t *testing.T) {
 		}
 	})
 }
+
+// Which endpoint a message goes to is not to be mistaken, whatever the names are.
+func TestNamesWithBlanksAreToldApart(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		one, other := &webhooktest.Target{}, &webhooktest.Target{}
+		b.at("a", one)
+		b.at("a b", other, func(e *webhook.Endpoint) { e.URL = "http://a.example/hook" })
+		b.send(webhook.Message{Endpoint: "a", ID: "b c", Body: []byte("{}")})
+		if err := b.Send(t.Context(), webhook.Message{Endpoint: "a b", ID: "c", Body: []byte("{}")}); err != nil {
+			t.Error(err)
+		}
+		after(time.Second)
+		if n := len(one.Pushed()); n != 2 {
+			t.Errorf("%d came", n)
+		}
+	})
+}
