@@ -242,7 +242,9 @@ func (s *Sender) Endpoints() []Endpoint {
 	defer s.mu.Unlock()
 	all := make([]Endpoint, 0, len(s.endpoints))
 	for _, e := range s.endpoints {
-		all = append(all, e.Endpoint)
+		c := e.Endpoint
+		c.Types, c.Header = slices.Clone(c.Types), c.Header.Clone()
+		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b Endpoint) int { return strings.Compare(a.ID, b.ID) })
 	return all

@@ -409,3 +409,18 @@ func TestNamesWithBlanksAreToldApart(t *testing.T) {
 		}
 	})
 }
+
+// What Endpoints returns is the caller's.
+func TestEndpointsAreCopies(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		b.at("shop", &webhooktest.Target{}, func(e *webhook.Endpoint) {
+			e.Header, e.Types = http.Header{"X-A": {"1"}}, []string{"a"}
+		})
+		e := b.Endpoints()[0]
+		e.Header.Set("X-A", "2")
+		e.Types[0] = "b"
+		if e = b.Endpoints()[0]; e.Header.Get("X-A") != "1" || e.Types[0] != "a" {
+			t.Errorf("%v %v", e.Header, e.Types)
+		}
+	})
+}
