@@ -277,3 +277,18 @@ func TestW5_CloudEventsSignedTypeSignsNoID(t *testing.T) {
 		t.Errorf("handled %d times under swapped ids", came)
 	}
 }
+
+// A challenge that panics is told.
+func TestAChallengeThatPanicsIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var w witness
+		r := webhook.NewReceiver(seal{}, func(context.Context, webhook.Message) error { return nil },
+			&webhook.ReceiverOptions{Observer: w.observe, Challenge: func(webhook.Message) (string, bool) { panic("mad") }})
+		if a := push(r, seal{}.sealed("/", "1", "x")); a.Code != 500 {
+			t.Errorf("answered %d", a.Code)
+		}
+		if len(w.events) != 1 || w.events[0].Err == nil {
+			t.Errorf("told %+v", w.events)
+		}
+	})
+}

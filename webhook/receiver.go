@@ -129,7 +129,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	m, ok := r.take(w, req, r.opts.URL)
-	if !ok || r.challenged(w, &m) {
+	if !ok || r.challenged(req.Context(), w, &m) {
 		return
 	}
 	a := r.handle(req.Context(), m)
@@ -140,7 +140,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // challenged answers m if it is a challenge.
-func (r *Receiver) challenged(w http.ResponseWriter, m *Message) (yes bool) {
+func (r *Receiver) challenged(ctx context.Context, w http.ResponseWriter, m *Message) (yes bool) {
 	if r.opts.Challenge == nil {
 		return false
 	}
@@ -151,6 +151,7 @@ func (r *Receiver) challenged(w http.ResponseWriter, m *Message) (yes bool) {
 	})
 	if err != nil {
 		w.WriteHeader(http.StatusInternalServerError)
+		r.observe(ctx, "webhook.received", m, 0, err)
 		return true
 	}
 	if yes {
