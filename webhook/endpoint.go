@@ -51,6 +51,9 @@ func (e *Endpoint) configure(g *Egress) error {
 	case e.Timeout < 0:
 		return e.wrong("has a negative Timeout")
 	}
+	if err := schemeWrong(e.Signer); err != nil {
+		return e.wrong("has a Signer that cannot sign: %w", err)
+	}
 	if err := g.CheckURL(e.URL); err != nil {
 		return e.wrong("cannot be at its URL: %w", err)
 	}

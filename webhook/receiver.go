@@ -90,7 +90,7 @@ type Receiver struct {
 
 // NewReceiver returns a Receiver that gives what v verifies to h: [Mux.Handle], [Enqueue]
 // of a queue, or any function. Neither may be nil: that is a mistake as one in the
-// options.
+// options, and so is what Err says of a v that is a [Scheme].
 func NewReceiver(v Verifier, h Handler, o *ReceiverOptions) *Receiver {
 	r := &Receiver{handler: h, quit: make(chan struct{})}
 	if o != nil {
@@ -103,6 +103,8 @@ func NewReceiver(v Verifier, h Handler, o *ReceiverOptions) *Receiver {
 		r.wrong = misuse("nil_verifier", "NewReceiver needs a Verifier")
 	case h == nil:
 		r.wrong = misuse("nil_handler", "NewReceiver needs a Handler")
+	default:
+		r.wrong = schemeWrong(v)
 	}
 	if r.wrong != nil {
 		r.intake = intake{name: r.opts.Name, observer: r.opts.Observer}

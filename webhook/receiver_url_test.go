@@ -2,6 +2,7 @@ package webhook_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -87,5 +88,30 @@ func TestW5_TwilioFormsAreTheSameHoweverWritten(t *testing.T) {
 	}
 	if came != 1 {
 		t.Errorf("handled %d times", came)
+	}
+}
+
+// A scheme whose keys do not suit is a mistake that shows at once, at either end.
+func TestW3_SchemesThatAreWrongAreMistakes(t *testing.T) {
+	keys, err := webhook.ParseKeys("a secret of many bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender, err := webhook.NewSender(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Shutdown(t.Context())
+	for name, scheme := range map[string]*webhook.Scheme{"a key that is none of its": webhook.Standard(keys), "no Keys": webhook.GitHub(nil)} {
+		receiver := webhook.NewReceiver(scheme, func(context.Context, webhook.Message) error { return nil }, nil)
+		if err := receiver.Shutdown(t.Context()); !errors.Is(err, scheme.Err()) {
+			t.Errorf("%s: Shutdown returns %v", name, err)
+		}
+		if a := push(receiver, httptest.NewRequest("POST", "/", nil)); a.Code != 500 {
+			t.Errorf("%s: %d", name, a.Code)
+		}
+		if err := sender.Add(webhook.Endpoint{ID: "shop", URL: "https://shop.example", Signer: scheme}); !errors.Is(err, scheme.Err()) {
+			t.Errorf("%s: Add returns %v", name, err)
+		}
 	}
 }

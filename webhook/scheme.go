@@ -61,6 +61,14 @@ func newScheme(f form, ks Keys) *Scheme {
 // nil, or cannot be used with it. Every other method then fails with it.
 func (s *Scheme) Err() error { return s.wrong }
 
+// schemeWrong is what is wrong with v, if it is a Scheme.
+func schemeWrong(v any) error {
+	if s, ok := v.(*Scheme); ok && s != nil {
+		return s.wrong
+	}
+	return nil
+}
+
 // Verify verifies r.
 func (s *Scheme) Verify(ctx context.Context, r Request) (Message, error) {
 	if s.wrong != nil {
