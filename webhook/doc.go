@@ -39,6 +39,9 @@
 //	go sender.Run(ctx)
 //	err = sender.Send(ctx, webhook.Message{Type: "order.paid", Body: order})
 //
+// The Type chooses endpoints. Most schemes do not carry it, so the body should say it too,
+// as its member type, where a [Mux] looks for it.
+//
 // How the jobs of a queue end is pushed to whoever asked, at the URL of an Inbox, say, by
 // queue.Options{Ending: webhook.Push(sender)}; see [PushTo].
 //

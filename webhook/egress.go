@@ -32,7 +32,8 @@ import (
 //
 // Concurrency: all methods may be called by any number of goroutines.
 //
-// Errors: what is refused is [ErrForbidden]. Errors name hosts, never paths or queries.
+// Errors: what is refused is [ErrForbidden]. Errors name hosts, never paths or queries; but
+// an http.Client puts the whole URL in front of them.
 //
 // Zero value: everything special is refused, and so is all but https to port 443. A nil
 // *Egress is the same.

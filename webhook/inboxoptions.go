@@ -35,7 +35,8 @@ type InboxOptions struct {
 	// Forward is given what comes to a URL that another Inbox gave out: another replica
 	// behind the same address, to which it passes the message on. The message's ID is
 	// the last part of the URL's path. It is a [Handler], in its errors too. Nil means
-	// that there is none, and that such a message is asked for again, until Grace.
+	// that there is none, and that such a message is asked for again, until Grace. Whoever
+	// pushes can make such a URL up: pass a message on to where it is not passed on again.
 	Forward Handler
 	// Grace is for how long after a URL was given out an answer that this Inbox does not
 	// know is asked for again: it may come to the right replica next time. After that it

@@ -128,10 +128,10 @@ var (
 	errSignature  = refusal(ReasonSignature, "no signature holds")
 	errNoKey      = refusal(ReasonKey, "there is no such key")
 
-	errUnsuitable = misuse("key", "a key cannot be used with this scheme")
+	errUnsuitable = misuse("key", "a key is of another kind than this scheme signs with (see ParseKey and NewKey)")
 	errCannotSign = misuse("key", "there is no key to sign with")
 	errUnknownURL = misuse("url", "the scheme signs the URL, and Request.URL is empty")
-	errSignedID   = misuse("id", "the scheme cannot carry such an ID")
+	errSignedID   = misuse("id", "the scheme cannot carry such an ID: it is empty or too long, or has blanks or what ends an ID in what is signed")
 )
 
 func refusal(why Reason, text string) *RejectError {

@@ -7,7 +7,8 @@ import (
 
 // Standard is the scheme of Standard Webhooks: v1, an HMAC, with keys of whsec_ or
 // [NewKey], and v1a, Ed25519, with keys of whsk_ to sign and of either to verify. It signs
-// the ID, which every message needs.
+// the ID, which every message needs, and which has no dot. It carries no Type: a receiver
+// finds that in the body, as the member type, if you put it there.
 func Standard(ks Keys) *Scheme { return known(standard("Webhook"), ks) }
 
 // standard is the scheme with fields of that prefix.
