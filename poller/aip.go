@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 // An aipDocument is an operation of AIP-151.
@@ -144,7 +145,7 @@ func codeOfNumber(n int) antiphon.Code {
 	case n > 0 && n < len(aipCodes):
 		return aipCodes[n]
 	case n >= 400:
-		return codeOfHTTP(n)
+		return response.Code(n)
 	}
 	return antiphon.CodeUnknown
 }

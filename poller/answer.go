@@ -7,42 +7,8 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
-
-// codeOfHTTP is what a status code says of a request.
-func codeOfHTTP(status int) antiphon.Code {
-	switch status {
-	case http.StatusUnauthorized:
-		return antiphon.CodeUnauthenticated
-	case http.StatusForbidden:
-		return antiphon.CodePermissionDenied
-	case http.StatusNotFound, http.StatusGone:
-		return antiphon.CodeNotFound
-	case http.StatusConflict:
-		return antiphon.CodeAborted
-	case http.StatusPreconditionFailed, http.StatusPreconditionRequired:
-		return antiphon.CodeFailedPrecondition
-	case http.StatusRequestedRangeNotSatisfiable:
-		return antiphon.CodeOutOfRange
-	case http.StatusTooManyRequests:
-		return antiphon.CodeResourceExhausted
-	case http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return antiphon.CodeUnimplemented
-	case http.StatusInternalServerError:
-		return antiphon.CodeInternal
-	case http.StatusRequestTimeout, http.StatusTooEarly:
-		return antiphon.CodeUnavailable
-	case 499:
-		return antiphon.CodeCanceled
-	}
-	switch {
-	case status >= 500:
-		return antiphon.CodeUnavailable
-	case status >= 400:
-		return antiphon.CodeInvalidArgument
-	}
-	return antiphon.CodeUnknown
-}
 
 // passing reports whether a status code is one of the moment.
 func passing(status int) bool {
@@ -81,7 +47,7 @@ func errorOf(raw []byte) *antiphon.Error {
 		Details:    d.Facts,
 		Marks:      d.Marks,
 		Permanent:  d.Permanent,
-		RetryAfter: time.Duration(min(max(d.RetryAfter, 0), longest.Milliseconds())) * time.Millisecond,
+		RetryAfter: time.Duration(min(max(d.RetryAfter, 0), response.Longest.Milliseconds())) * time.Millisecond,
 	}
 	var number int
 	switch {
@@ -119,7 +85,7 @@ func answeredWith(resp *http.Response, body []byte) (e *antiphon.Error, own bool
 	if e != nil {
 		return e, true
 	}
-	e = &antiphon.Error{Code: codeOfHTTP(resp.StatusCode)}
+	e = &antiphon.Error{Code: response.Code(resp.StatusCode)}
 	for _, text := range [...]string{d.Detail, d.Message, d.Title} {
 		if e.Message == "" {
 			e.Message = strings.ToValidUTF8(text[:min(len(text), 1<<10)], "")

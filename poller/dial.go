@@ -180,13 +180,19 @@ func (a *dialed[R]) begun(m *monitor, err error) {
 // once, or never.
 func (a *dialed[R]) undo(m *monitor) {
 	p := a.patient(context.WithoutCancel(a.ctx), lastWords)
-	defer p.end()
-	err := m.cancel(p)
+	err := error(future.ErrGoexit)
+	defer func() {
+		if v := recover(); v != nil { // HTTPOptions.Authorize is the user's, and so is the Client
+			err = &future.PanicError{Value: v, Stack: debug.Stack()}
+		}
+		p.end()
+		if err != nil {
+			a.pace.Observer.Emit(antiphon.Event{Name: "poller.unsent", Context: a.ctx, Kind: a.pace.Name, ID: m.place().id, Err: err})
+		}
+	}()
+	err = m.cancel(p)
 	for n := 1; n < lastTries && err != nil && antiphon.Retryable(err) && !undialed(err) && p.Err() == nil; n++ {
 		err = m.cancel(p)
-	}
-	if err != nil {
-		a.pace.Observer.Emit(antiphon.Event{Name: "poller.unsent", Context: a.ctx, Kind: a.pace.Name, ID: m.place().id, Err: err})
 	}
 }
 

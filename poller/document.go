@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 // A document is a status as servers write it: that of an antiphon.Operation, or that of
@@ -73,7 +74,7 @@ func readStatus(body []byte) (antiphon.Operation, error) {
 		Updated:         timeOf(d.Updated),
 		Ended:           timeOf(d.Ended),
 		Expires:         timeOf(d.Expires),
-		PollAfter:       time.Duration(min(max(d.Interval, 0), longest.Milliseconds())) * time.Millisecond,
+		PollAfter:       time.Duration(min(max(d.Interval, 0), response.Longest.Milliseconds())) * time.Millisecond,
 		Metadata:        d.Metadata,
 		Location:        d.Location,
 	}

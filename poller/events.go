@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 // silence is how long a stream may say nothing: three times as long as a server does.
@@ -174,7 +175,7 @@ func (s *events) next() (e event, err error) {
 				id = string(value)
 			}
 		case "retry":
-			if d, ok := delayOf(string(value), time.Millisecond); ok {
+			if d, ok := response.Delay(string(value), time.Millisecond); ok {
 				s.retry = d
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 func TestEvents(t *testing.T) {
@@ -36,7 +37,7 @@ func TestEvents(t *testing.T) {
 		"id with NUL":         {"id: 1\ndata: x\n\nid: 2\x00\ndata: y\n\n", []string{" 1 x", " 1 y"}, "1", 0},
 		"id that is no value": {"id: 1\x01\ndata: x\n\n", []string{"  x"}, "", 0},
 		"retry":               {"retry: 1500\n\nretry: -1\nretry: 1e3\nretry:\nretry: 7 \nretry:  7\n\n", nil, "", 1500 * time.Millisecond},
-		"a large retry":       {"retry: 99999999999999999999999\n\n", nil, "", longest.Truncate(time.Millisecond)},
+		"a large retry":       {"retry: 99999999999999999999999\n\n", nil, "", response.Longest.Truncate(time.Millisecond)},
 		"unknown fields":      {"data: x\nfoo: bar\nDATA: y\n data: z\n\n", []string{"  x"}, "", 0},
 		"colons":              {"data: a:b: c\n\n", []string{"  a:b: c"}, "", 0},
 	} {
@@ -80,17 +81,6 @@ func TestX6_EventsAreBounded(t *testing.T) {
 }
 
 func TestCodes(t *testing.T) {
-	for status, want := range map[int]antiphon.Code{
-		302: antiphon.CodeUnknown, 400: antiphon.CodeInvalidArgument, 401: antiphon.CodeUnauthenticated, 403: antiphon.CodePermissionDenied,
-		404: antiphon.CodeNotFound, 410: antiphon.CodeNotFound, 405: antiphon.CodeUnimplemented, 408: antiphon.CodeUnavailable,
-		409: antiphon.CodeAborted, 412: antiphon.CodeFailedPrecondition, 416: antiphon.CodeOutOfRange, 418: antiphon.CodeInvalidArgument,
-		425: antiphon.CodeUnavailable, 429: antiphon.CodeResourceExhausted, 499: antiphon.CodeCanceled, 500: antiphon.CodeInternal,
-		501: antiphon.CodeUnimplemented, 503: antiphon.CodeUnavailable, 599: antiphon.CodeUnavailable,
-	} {
-		if got := codeOfHTTP(status); got != want {
-			t.Errorf("%d: %s, want %s", status, got, want)
-		}
-	}
 	for n, want := range map[int]antiphon.Code{-1: "unknown", 0: "unknown", 1: "canceled", 5: "not_found", 16: "unauthenticated", 17: "unknown", 404: "not_found", 503: "unavailable"} {
 		if got := codeOfNumber(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)

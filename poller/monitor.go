@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 // ErrGone: what is followed is not found, or not any more; how it ended is not known.
@@ -53,7 +54,7 @@ func (c *caller) watch(at ref, op antiphon.Operation) *monitor {
 		if d == 0 {
 			d = 24 * time.Hour
 		}
-		m.end = m.began.Add(min(d, longest))
+		m.end = m.began.Add(min(d, response.Longest))
 	}
 	m.feed.tell(op)
 	return m
@@ -369,7 +370,7 @@ func ended(op antiphon.Operation, e *antiphon.Error, code int) antiphon.Operatio
 func pollFailed(status int, what string, why *antiphon.Error) error {
 	code := antiphon.CodeUnavailable
 	if !passing(status) && status != http.StatusNotFound {
-		code = codeOfHTTP(status)
+		code = response.Code(status)
 	}
 	e := antiphon.Errorf(code, "poller: %s: %v", what, why)
 	e.Class = antiphon.ClassUnknown

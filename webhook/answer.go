@@ -7,12 +7,10 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
-const (
-	operationType = "application/vnd.antiphon.operation+json"
-	problemType   = "application/problem+json"
-)
+const problemType = "application/problem+json"
 
 // Answer is the message that carries the outcome of a call, as an antiphon.Operation, to
 // a URL that an [Inbox] gave out; errors keep their code, class and identity on the way:
@@ -29,7 +27,7 @@ func Answer[R any](v R, err error) Message {
 		op = antiphon.Operation{State: antiphon.StateFailed, Err: antiphon.FromError(err)}
 	}
 	body, _ := json.Marshal(op) // what there is in it is encoded already
-	return Message{Type: "operation.ended", Header: http.Header{"Content-Type": {operationType}}, Body: body}
+	return Message{Type: "operation.ended", Header: http.Header{"Content-Type": {OperationContentType}}, Body: body}
 }
 
 // open settles p with what an answer says.
@@ -48,7 +46,7 @@ func open[R any](p *future.Promise[R], c antiphon.Codec, a *pushed) {
 func read[R any](c antiphon.Codec, p *pushed) (v R, err error) {
 	body := p.m.Body
 	switch contentTypeOf(p.m.Header) {
-	case operationType:
+	case OperationContentType:
 		if p.op == nil {
 			return v, antiphon.Errorf(antiphon.CodeDataLoss, "webhook: the operation that was pushed does not decode")
 		}
@@ -111,33 +109,7 @@ func problemOf(body []byte) error {
 	if text == "" {
 		text = p.Title
 	}
-	return antiphon.Errorf(codeOfStatus(p.Status), "webhook: the answer is a problem: %.256s", text)
-}
-
-func codeOfStatus(status int) antiphon.Code {
-	switch status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return antiphon.CodeInvalidArgument
-	case http.StatusUnauthorized:
-		return antiphon.CodeUnauthenticated
-	case http.StatusForbidden:
-		return antiphon.CodePermissionDenied
-	case http.StatusNotFound, http.StatusGone:
-		return antiphon.CodeNotFound
-	case http.StatusConflict:
-		return antiphon.CodeAborted
-	case http.StatusTooManyRequests:
-		return antiphon.CodeResourceExhausted
-	case http.StatusInternalServerError:
-		return antiphon.CodeInternal
-	case http.StatusNotImplemented:
-		return antiphon.CodeUnimplemented
-	case http.StatusServiceUnavailable:
-		return antiphon.CodeUnavailable
-	case http.StatusGatewayTimeout:
-		return antiphon.CodeDeadlineExceeded
-	}
-	return antiphon.CodeUnknown
+	return antiphon.Errorf(response.Code(p.Status), "webhook: the answer is a problem: %.256s", text)
 }
 
 // contentTypeOf is the media type of what h is the header of.

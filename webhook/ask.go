@@ -3,7 +3,9 @@ package webhook
 import (
 	"context"
 
+	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/lifetime"
 )
 
 // Ask returns an Asker whose answers come by push: each ask expects an answer at in,
@@ -37,7 +39,7 @@ func Ask[Q, R any](in *Inbox, send func(ctx context.Context, url string, q Q) er
 			return future.Failed[R](err)
 		}
 		go func() {
-			ctx, cancel := context.WithTimeout(ctx, ttl)
+			ctx, cancel := lifetime.WithTimeout(ctx, in.opts.Clock, ttl, callback.ErrExpired)
 			defer cancel()
 			var returned bool
 			defer func() {

@@ -8,12 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/lifetime"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 // Limits of an attempt.
@@ -61,21 +60,22 @@ func (s *Sender) attempt(ctx context.Context, e *Endpoint, d *delivery, a *Attem
 		a.Err = err
 		return 0, false
 	}
-	response, err := s.client.Do(r)
+	res, err := s.client.Do(r)
 	if err != nil {
 		a.Err = unreached(within, err)
 		return 0, true
 	}
-	defer response.Body.Close()
-	a.Status = response.StatusCode
-	timer := s.clock.AfterFunc(responseTime, func() { response.Body.Close() })
-	a.Response, _ = io.ReadAll(io.LimitReader(response.Body, maxResponse)) // a status is enough
+	defer res.Body.Close()
+	a.Status = res.StatusCode
+	timer := s.clock.AfterFunc(responseTime, func() { res.Body.Close() })
+	a.Response, _ = io.ReadAll(io.LimitReader(res.Body, maxResponse)) // a status is enough
 	timer.Stop()
 	if a.Status/100 == 2 {
 		return 0, true
 	}
 	a.Err = refused(a.Status)
-	return retryAfterOf(response.Header, s.clock.Now()), true
+	retryAfter, _ = response.RetryAfter(res.Header, s.clock.Now())
+	return retryAfter, true
 }
 
 // request makes the request of an attempt, signed for now.
@@ -155,20 +155,4 @@ func refused(status int) error {
 		what = "redirects are not followed:"
 	}
 	return &antiphon.Error{Code: code, Class: antiphon.ClassFailed, Message: fmt.Sprintf("webhook: %s %d %s", what, status, http.StatusText(status))}
-}
-
-// retryAfterOf reads Retry-After, of seconds or a date. What is none is 0.
-func retryAfterOf(h http.Header, now time.Time) time.Duration {
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if text != "" && strings.Trim(text, "0123456789") == "" {
-		n, err := strconv.ParseInt(text, 10, 32)
-		if err != nil {
-			n = 1<<31 - 1 // more than is heeded
-		}
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }

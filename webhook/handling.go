@@ -229,7 +229,7 @@ func (h *handling) eachKey(n int, do func(ctx context.Context, key string) error
 		}
 		if err != nil && h.Err() != nil {
 			err = safely(func() error {
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(h), h.r.opts.Lease)
+				ctx, cancel := lifetime.WithTimeout(context.WithoutCancel(h), h.r.clock, h.r.opts.Lease, errLate)
 				defer cancel()
 				return do(ctx, key)
 			})

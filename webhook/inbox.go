@@ -181,7 +181,7 @@ func (in *Inbox) deliver(ctx context.Context, t token, m Message) answer {
 	tell := func(name string, err error) {
 		in.in.observe(ctx, name, &Message{Endpoint: m.Endpoint, ID: t.hint()}, 0, err)
 	}
-	if contentTypeOf(m.Header) == operationType {
+	if contentTypeOf(m.Header) == OperationContentType {
 		p.op = new(antiphon.Operation)
 		if (antiphon.JSON{MaxSize: len(m.Body)}).Unmarshal(m.Body, p.op) != nil {
 			p.op = nil // it is decoded once more, to say what is wrong

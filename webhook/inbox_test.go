@@ -232,7 +232,7 @@ func TestInboxErrors(t *testing.T) {
 			})
 		})
 	}
-	for status, code := range map[int]antiphon.Code{400: "invalid_argument", 401: "unauthenticated", 404: "not_found", 409: "aborted", 429: "resource_exhausted", 500: "internal", 501: "unimplemented", 503: "unavailable", 504: "deadline_exceeded", 418: "unknown"} {
+	for status, code := range map[int]antiphon.Code{400: "invalid_argument", 401: "unauthenticated", 404: "not_found", 409: "aborted", 429: "resource_exhausted", 500: "internal", 501: "unimplemented", 503: "unavailable", 504: "unavailable", 418: "invalid_argument", 200: "unknown"} {
 		bubble(t, func(t *testing.T) {
 			in := webhook.NewInbox(answers, nil)
 			url, f := expect[receipt](t, in, 0)

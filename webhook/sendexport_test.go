@@ -3,11 +3,14 @@ package webhook
 import (
 	"net/http"
 	"time"
+
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 // RetryAfterOf is for the fuzz test.
 func RetryAfterOf(text string, now time.Time) time.Duration {
-	return retryAfterOf(http.Header{"Retry-After": {text}}, now)
+	d, _ := response.RetryAfter(http.Header{"Retry-After": {text}}, now)
+	return d
 }
 
 // CallbacksKnown is of how many origins something is known.

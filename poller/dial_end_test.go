@@ -115,3 +115,25 @@ func TestDialHearsTheLastReport(t *testing.T) {
 		}
 	})
 }
+
+// X7: what panics while an ask is cancelled ends nothing, and is told.
+func TestX7_CancellingPanics(t *testing.T) {
+	play(t, &pollertest.Script{Monitor: []pollertest.Step{{State: "running"}}}, func(s *stage) {
+		s.opts.LongPoll = -1
+		s.opts.Authorize = func(r *http.Request, _ bool) error {
+			if strings.HasSuffix(r.URL.Path, ":cancel") {
+				panic("no credentials for that")
+			}
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+		defer cancel()
+		if _, err := poller.Dial[report, report](s.net.URL, &s.opts)(ctx, report{}).Await(s.ctx); err == nil {
+			t.Error("it ended")
+		}
+		time.Sleep(time.Minute)
+		if n := s.told("poller.unsent"); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+	})
+}
