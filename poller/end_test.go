@@ -3,6 +3,7 @@ package poller_test
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -375,4 +376,18 @@ func TestNobodyIsLateWhereThereIsRoom(t *testing.T) {
 	if late := seen.named("poller.late"); len(late) > 0 {
 		t.Error(len(late), "were late")
 	}
+}
+
+// A percentage that is no number is no change each time: the pauses grow.
+func TestPercentThatIsNoNumber(t *testing.T) {
+	askBubble(t, func(t *testing.T) {
+		s := scripted(t, answer{st: poller.Status[int]{State: antiphon.StateRunning, Percent: math.NaN()}})
+		_, err := poller.Wait(t.Context(), s.check, &poller.Options{
+			First: -1, MaxPolls: 5, Min: time.Millisecond,
+			Poll: func(n int) time.Duration { return time.Duration(n) * time.Second },
+		})
+		if gaps := s.gaps(); !errors.Is(err, poller.ErrPolls) || !slices.Equal(gaps, []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second}) {
+			t.Error(gaps, err)
+		}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/body"
 )
 
 const maxHops = 10
@@ -137,31 +138,16 @@ func read(resp *http.Response, limit int64) ([]byte, error) {
 	if resp.ContentLength > limit {
 		return nil, unreadable("the answer is too large")
 	}
-	size := int64(512)
-	if resp.ContentLength >= 0 {
-		size = resp.ContentLength + 1 // one more, to see the end
+	b, err := body.Read(resp.Body, resp.ContentLength, limit)
+	switch ctx := resp.Request.Context(); {
+	case errors.Is(err, body.ErrTooLarge):
+		return nil, unreadable("the answer is too large")
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, offline(err)
 	}
-	body := make([]byte, 0, min(size, limit+1))
-	for {
-		n, err := resp.Body.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		switch {
-		case int64(len(body)) > limit:
-			return nil, unreadable("the answer is too large")
-		case err == io.EOF:
-			return body, nil
-		case err != nil:
-			if ctx := resp.Request.Context(); ctx.Err() != nil {
-				return nil, context.Cause(ctx)
-			}
-			return nil, offline(err)
-		}
-		if len(body) == cap(body) {
-			grown := make([]byte, len(body), min(2*int64(cap(body)), limit+1))
-			copy(grown, body)
-			body = grown
-		}
-	}
+	return b, nil
 }
 
 // unreadable is the error of an answer that says nothing: that of a proxy, perhaps.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/response"
 )
 
 // hold waits until an operation has a version greater than after, or has ended, but for
@@ -38,7 +39,7 @@ func (s *Server) await(ctx context.Context, id string, after int64, d time.Durat
 // patient lets the answer come as late as d from now, whatever http.Server.WriteTimeout
 // says about the rest.
 func (x *exchange) patient(d time.Duration) {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(d + writeTime)) // where that can be done
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(min(d, response.Longest) + writeTime)) // where that can be done
 }
 
 // writeTime is how long a client may take to read what it has asked for.

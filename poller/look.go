@@ -55,7 +55,7 @@ func (q *question[T]) look(ctx context.Context, t *track, clk clock.Clock, now f
 	if err != nil {
 		s = t.failed(ctx, err, now())
 	} else {
-		s = t.observed(ctx, seen{st.State, st.Percent, st.Message, st.After, st.Version}, now())
+		s = t.observed(ctx, seen{st.State, percentage(st.Percent), st.Message, st.After, st.Version}, now())
 	}
 	if s.first && t.opts.Confirm > 1 {
 		first := st

@@ -45,3 +45,24 @@ func TestShutdownWithAnEndedContextCancelsTheWork(t *testing.T) {
 		})
 	}
 }
+
+// A wait without a bound is one: the time to write does not wrap round.
+func TestMaxWaitWithoutABound(t *testing.T) {
+	s := poller.ServeFunc(func(_ context.Context, n int) (int, error) { time.Sleep(50 * time.Millisecond); return n, nil }, &poller.ServerOptions{MaxWait: 1<<63 - 1})
+	site := httptest.NewServer(s)
+	defer site.Close()
+	r, err := http.NewRequest("POST", site.URL, strings.NewReader("7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Prefer", "wait=9999999999")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res, err)
+	}
+	res.Body.Close()
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

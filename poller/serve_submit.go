@@ -3,7 +3,6 @@ package poller
 import (
 	"context"
 	"errors"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/body"
 )
 
 // submit starts an operation: POST where the server is.
@@ -137,22 +137,19 @@ func (x *exchange) body(limit int64, mediaType string) ([]byte, error) {
 	if r.ContentLength != 0 && !isMedia(r.Header, mediaType) {
 		return nil, wrongMedia(mediaType)
 	}
-	var body []byte
-	var err error
-	if n := r.ContentLength; n >= 0 {
-		body = make([]byte, n)
-		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(http.MaxBytesReader(x.w, r.Body, limit))
+	from := r.Body
+	if r.ContentLength < 0 {
+		from = http.MaxBytesReader(x.w, from, limit) // which closes the connection of what is too large
 	}
+	b, err := body.Read(from, r.ContentLength, limit)
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
+	case errors.As(err, &tooLarge), errors.Is(err, body.ErrTooLarge):
 		return nil, errBodyTooLarge
-	case err != nil:
+	case err != nil, r.ContentLength >= 0 && int64(len(b)) != r.ContentLength:
 		return nil, badRequest("body", "the body ended early")
 	}
-	return body, nil
+	return b, nil
 }
 
 // isMedia reports whether the content is of a media type, whatever its parameters.

@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"os"
 	"time"
-)
 
-// What is taken for a body before anything of it has come: its declared length, but no
-// more than this. Who only declares must not make us hold more than he has sent.
-const firstRoom = 64 << 10
+	"github.com/antiphon-go/antiphon/internal/body"
+)
 
 var (
 	errTooLarge = &RejectError{Reason: ReasonTooLarge}
@@ -38,7 +36,7 @@ func (in *intake) read(r *http.Request, kept bool) ([]byte, error) {
 
 // readAside reads where there are no deadlines: on a goroutine that ends when the
 // server closes the body, after the answer, if not before.
-func (in *intake) readAside(r *http.Request) (body []byte, err error) {
+func (in *intake) readAside(r *http.Request) ([]byte, error) {
 	type result struct {
 		body []byte
 		err  error
@@ -62,29 +60,13 @@ func (in *intake) readAside(r *http.Request) (body []byte, err error) {
 	}
 }
 
-// readBody reads r to its end into one buffer, and at most limit bytes. The declared
-// length may be -1, for unknown, and need not be true.
+// readBody reads r to its end, and at most limit bytes.
 func readBody(r io.Reader, declared, limit int64) ([]byte, error) {
-	room := declared + 1 // the last read, which finds the end, wants room too
-	if declared < 0 {
-		room = 512
+	b, err := body.Read(r, declared, limit)
+	if err != nil {
+		return nil, unread(err)
 	}
-	body := make([]byte, 0, min(room, firstRoom, limit+1))
-	for {
-		if len(body) == cap(body) {
-			body = grown(body, declared, limit)
-		}
-		n, err := r.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		switch {
-		case int64(len(body)) > limit:
-			return nil, errTooLarge
-		case err == io.EOF:
-			return body, nil
-		case err != nil:
-			return nil, unread(err)
-		}
-	}
+	return b, nil
 }
 
 // unread is why a body could not be read.
@@ -93,18 +75,8 @@ func unread(err error) error {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return errSlow
-	case errors.As(err, &large):
+	case errors.As(err, &large), errors.Is(err, body.ErrTooLarge):
 		return errTooLarge
 	}
 	return &RejectError{Reason: ReasonBody, Err: err}
-}
-
-// grown returns body, which is within the limit, with room for more: for all that is
-// declared or, if nothing is, for as much again.
-func grown(body []byte, declared, limit int64) []byte {
-	size := 2 * int64(len(body))
-	if declared >= int64(len(body)) {
-		size = declared + 1
-	}
-	return append(make([]byte, 0, min(size, limit+1)), body...)
 }

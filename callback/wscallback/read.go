@@ -124,6 +124,7 @@ func (c *Conn) arrived(l *link, m *callback.Message, err error) error {
 		case <-c.life.Done():
 		}
 		c.mu.Lock()
+		l.hear() // the silence was ours
 		l.blocked.Store(false)
 	}
 	if c.link != l {
