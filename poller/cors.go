@@ -28,7 +28,7 @@ var (
 		"Antiphon-Timeout-Ms", "traceparent", "tracestate",
 	}
 	exposed = []string{strings.Join([]string{
-		"Content-Location", "ETag", "Location", "Operation-Id", "Operation-Location", "Preference-Applied", "Retry-After", "Retry-After-Ms",
+		"Azure-AsyncOperation", "Content-Location", "ETag", "Location", "Operation-Id", "Operation-Location", "Preference-Applied", "Retry-After", "Retry-After-Ms",
 	}, ", ")}
 )
 

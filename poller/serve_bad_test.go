@@ -196,7 +196,9 @@ func TestX5_NilOptionsAndContext(t *testing.T) {
 func TestBaseURL(t *testing.T) {
 	serving(t, slowly, &poller.ServerOptions{BaseURL: "https://api.example.com/v1/jobs/"}, func(t *testing.T, s *site) {
 		a := s.do("POST", "/jobs", "1", "X-Forwarded-Proto", "gopher", "X-Forwarded-Host", "evil.test")
-		if a.get("Operation-Location") != "https://api.example.com/v1/jobs/operations/"+a.get("Operation-Id") {
+		if a.get("Operation-Location") != "https://api.example.com/v1/jobs/operations/"+a.get("Operation-Id") ||
+			a.get("Azure-AsyncOperation") != a.get("Operation-Location") || a.get("Content-Location") != a.get("Operation-Location") ||
+			a.get("Location") != a.get("Operation-Location")+"/result" {
 			t.Error(a)
 		}
 	})

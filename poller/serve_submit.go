@@ -93,12 +93,14 @@ func (x *exchange) accepted(op *antiphon.Operation) {
 	x.status(http.StatusAccepted, op)
 }
 
-// pointers tell where an operation is that has not been answered.
+// pointers tell where an operation is that has not been answered. Terraform's poller knows
+// Azure-AsyncOperation and Location, and would take the result for a status.
 func (x *exchange) pointers(op *antiphon.Operation) {
 	at := x.at(op.ID)
 	values := [...]string{at, at + "/result", op.ID}
 	h := x.w.Header()
 	h["Operation-Location"] = values[0:1:1]
+	h["Azure-Asyncoperation"] = values[0:1:1]
 	h["Content-Location"] = values[0:1:1]
 	h["Location"] = values[1:2:2]
 	h["Operation-Id"] = values[2:3:3]

@@ -59,16 +59,17 @@ func brisk(t *testing.T, o poller.ServerOptions) *poller.Server {
 var styles = map[string]func(http.Header){
 	"as it is": func(http.Header) {},
 	"Operation-Location": func(h http.Header) {
+		h.Del("Azure-AsyncOperation")
 		h.Del("Location")
 		h.Del("Content-Location")
 	},
 	"Azure-AsyncOperation": func(h http.Header) {
-		h.Set("Azure-AsyncOperation", h.Get("Operation-Location"))
 		h.Del("Operation-Location")
 		h.Del("Content-Location")
 	},
-	"both": func(h http.Header) { h.Set("Azure-AsyncOperation", h.Get("Operation-Location")) },
+	"both": func(h http.Header) { h.Del("Content-Location") },
 	"Location": func(h http.Header) {
+		h.Del("Azure-AsyncOperation")
 		h.Del("Operation-Location")
 		h.Del("Content-Location")
 	},

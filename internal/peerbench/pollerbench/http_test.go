@@ -85,7 +85,7 @@ func rawHTTP(t *testing.T, n int) error {
 		if err := rawPoll(t.Context(), client, s.URL); err != nil {
 			return err
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func azureHTTP(t *testing.T, n int) error {
 		if _, err := op.Poll(t.Context()); err != nil {
 			return err
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func googleHTTP(t *testing.T, n int) error {
 		if err := op.Poll(t.Context(), nil); err != nil || op.Done() {
 			return errors.Join(errors.New("it has ended"), err)
 		}
-		time.Sleep(pause)
+		<-time.After(pause)
 	}
 	return nil
 }
