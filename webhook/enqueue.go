@@ -29,6 +29,9 @@ func Enqueue(q *queue.Queue[Message, struct{}], o *queue.SubmitOptions) Handler 
 		opts := opts
 		opts.Key = m.Key()
 		_, err := q.Submit(ctx, m, &opts)
+		if errors.Is(err, queue.ErrKeyReused) { // it is stored, as an attempt that was signed at another time
+			return nil
+		}
 		return err
 	}
 }

@@ -24,7 +24,7 @@ type handling struct {
 	answer answer        // set by then
 
 	phase atomic.Int32
-	stop  chan struct{} // closed when the claim need not be kept; set by who keeps it
+	stop  chan struct{} // closed when the claim need not be kept; set before it is
 	kept  chan struct{} // closed when it is not
 }
 
@@ -32,7 +32,7 @@ type handling struct {
 const (
 	claiming int32 = iota
 	working        // the handler has it
-	overrun        // the same, and the claim is kept for it
+	keeping        // the same, and the claim is kept for it
 	ended          // the handler has returned in time
 )
 
@@ -50,7 +50,7 @@ const (
 
 // handle has m handled, and returns what to answer as soon as that is known.
 func (r *Receiver) handle(ctx context.Context, m Message) answer {
-	if r.closed.Load() || !r.room.TryAcquire(1) {
+	if !r.enter() {
 		r.observe(ctx, "webhook.received", &m, 0, r.refusal())
 		return answer{http.StatusServiceUnavailable, fullRetry}
 	}
@@ -69,6 +69,19 @@ func (r *Receiver) handle(ctx context.Context, m Message) answer {
 	case <-r.quit:
 		return h.abandon(ErrClosed)
 	}
+}
+
+// enter takes the room for a message, if there is some. Only then it looks whether the
+// receiver is closed: Shutdown, which closes it first, waits for whoever got in.
+func (r *Receiver) enter() bool {
+	if !r.room.TryAcquire(1) {
+		return false
+	}
+	if r.closed.Load() {
+		r.room.Release(1)
+		return false
+	}
+	return true
 }
 
 // refusal is why there is no room for a message.
@@ -90,9 +103,11 @@ var errTooMany = &antiphon.Error{
 // message before it has returned.
 func (h *handling) abandon(why error) answer {
 	h.Cancel(why)
-	h.stop, h.kept = make(chan struct{}), make(chan struct{})
-	if h.phase.CompareAndSwap(working, overrun) {
-		go h.keep()
+	if !h.keptAtOnce() {
+		h.stop, h.kept = make(chan struct{}), make(chan struct{})
+		if h.phase.CompareAndSwap(working, keeping) {
+			go h.keep()
+		}
 	}
 	select {
 	case <-h.over: // just in time
@@ -102,6 +117,11 @@ func (h *handling) abandon(why error) answer {
 	h.r.observe(h, "webhook.received", &h.m, h.r.clock.Since(h.began), why)
 	return answer{http.StatusServiceUnavailable, busyRetry}
 }
+
+// keptAtOnce reports whether the lease may be over before, or soon after, the time for
+// the answer is. Otherwise the claim is kept from then on, as most handlers have returned
+// by then.
+func (h *handling) keptAtOnce() bool { return h.r.opts.Lease/2 < h.r.opts.Inline }
 
 // keep renews the claim until the handler has returned.
 func (h *handling) keep() {
@@ -171,7 +191,13 @@ func (h *handling) claim() bool {
 		h.r.observe(h, "webhook.duplicate", &h.m, 0, nil)
 		return false
 	}
-	h.phase.Store(working)
+	if h.keptAtOnce() {
+		h.stop, h.kept = make(chan struct{}), make(chan struct{})
+		h.phase.Store(keeping)
+		go h.keep()
+	} else {
+		h.phase.Store(working)
+	}
 	if h.Err() == nil {
 		return true
 	}

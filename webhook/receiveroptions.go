@@ -37,8 +37,8 @@ type ReceiverOptions struct {
 	// [MemorySeen] with its defaults: 72 hours, 131072 messages.
 	Seen Seen
 	// Lease is for how long a message is held for a handler that is not heard of: when
-	// the process has crashed, another delivery is handled only after that. 0 means a
-	// minute.
+	// the process has crashed, another delivery is handled only after that. While a
+	// handler runs it is renewed, however long that takes. 0 means a minute.
 	Lease time.Duration
 
 	// Challenge answers those verified pushes that only ask whether somebody is there,
