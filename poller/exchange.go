@@ -106,7 +106,12 @@ func (c *caller) send(r *http.Request, home string) (*http.Response, error) {
 // trip makes one request. Its errors do not name the URL, which may be a secret.
 func (c *caller) trip(client *http.Client, r *http.Request) (*http.Response, error) {
 	resp, err := client.Do(r)
-	if err == nil {
+	switch {
+	case err != nil:
+	case resp.StatusCode < http.StatusOK: // its body is a connection, from which no context ends a read
+		_ = resp.Body.Close()
+		return nil, unreadable("the answer is in another protocol")
+	default:
 		return resp, nil
 	}
 	if ctx := r.Context(); ctx.Err() != nil {
