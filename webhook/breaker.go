@@ -80,6 +80,9 @@ func (s *Sender) settle(e *endpoint, a admission, err error, gone bool, took, ho
 		s.troubled--
 		s.trouble.took(took)
 	}
+	if s.removed(e) { // nobody asks it any more
+		return nil
+	}
 	if err == nil {
 		e.failures, e.broken, e.until = 0, 0, time.Time{}
 		e.open = min(2*e.open, e.Concurrency)
@@ -108,6 +111,10 @@ func (s *Sender) settle(e *endpoint, a admission, err error, gone bool, took, ho
 
 // alone is for how long an endpoint is left alone.
 var alone = antiphon.EqualJitter(antiphon.Geometric(30*time.Second, 5*time.Minute, 2))
+
+// removed reports whether e was taken away while an attempt was under way. Another of its
+// name may be there by then. The caller holds the lock.
+func (s *Sender) removed(e *endpoint) bool { return e.key == "" && s.endpoints[e.ID] != e }
 
 // release takes back an admission under which nothing was attempted to the end. The
 // caller holds the lock.

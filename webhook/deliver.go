@@ -81,7 +81,8 @@ func (s *Sender) try(ctx context.Context, e *endpoint, in admission, d *delivery
 		}
 		return queue.Snooze(0)
 	}
-	gone := a.Status == http.StatusGone
+	s.mu.Lock()
+	gone := a.Status == http.StatusGone && !s.removed(e)
 	delay, more := s.opts.Schedule.Next(a.Number, retryAfter)
 	if a.Err != nil && more && !gone && !antiphon.IsPermanent(a.Err) {
 		a.Next = now.Add(delay)
@@ -90,7 +91,6 @@ func (s *Sender) try(ctx context.Context, e *endpoint, in admission, d *delivery
 	if retryAfter > 0 && (a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable) {
 		hold = s.opts.Schedule.heeded(retryAfter)
 	}
-	s.mu.Lock()
 	var tell []antiphon.Event
 	if asked {
 		tell = s.settle(e, in, a.Err, gone, a.Duration, hold, now)

@@ -227,7 +227,8 @@ func (s *Sender) Add(e Endpoint) error {
 }
 
 // Remove takes an endpoint away, and reports whether there was one. What waits for it
-// goes on waiting, for one of the same ID to be added, until it is given up.
+// goes on waiting, for one of the same ID to be added, until it is given up; so does what
+// is under way to it, if it fails.
 func (s *Sender) Remove(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
