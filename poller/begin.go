@@ -135,7 +135,7 @@ func (c *caller) next(err error, n int) (time.Duration, bool) {
 // rest waits for d, or until the asker has gone. It reports false, at once, if ctx ends
 // before.
 func (c *caller) rest(ctx, asker context.Context, d time.Duration) bool {
-	if at, ok := ctx.Deadline(); ok && time.Until(at) < d {
+	if at, ok := ctx.Deadline(); ok && c.left(at) < d {
 		return false
 	}
 	rang := make(chan struct{})
@@ -168,7 +168,9 @@ func (c *caller) attempt(ctx context.Context, req *http.Request, home string, s 
 		r.Header = make(http.Header)
 	}
 	if !s.until.IsZero() {
-		r.Header["Antiphon-Timeout-Ms"] = []string{timeoutOf(s.until)}
+		if left := c.left(s.until); left < forever {
+			r.Header["Antiphon-Timeout-Ms"] = []string{timeoutOf(left)}
+		}
 	}
 	seals := func(body io.ReadCloser) io.ReadCloser { return letter{body, s, &sent} }
 	bodyless := req.Body == nil || req.Body == http.NoBody

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -194,10 +193,4 @@ func (a *dialed[R]) undo(m *monitor) {
 	for n := 1; n < lastTries && err != nil && antiphon.Retryable(err) && !undialed(err) && p.Err() == nil; n++ {
 		err = m.cancel(p)
 	}
-}
-
-// timeoutOf is what remains until at, as it travels: whole milliseconds, and no more
-// than there are, but at least one.
-func timeoutOf(at time.Time) string {
-	return strconv.FormatInt(max(time.Until(at).Milliseconds(), 1), 10)
 }

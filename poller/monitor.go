@@ -163,7 +163,7 @@ func (m *monitor) look(ctx context.Context) (op antiphon.Operation, err error) {
 func (m *monitor) wait(ctx context.Context) time.Duration {
 	d := m.LongPoll
 	if at, ok := ctx.Deadline(); ok {
-		d = min(d, time.Until(at))
+		d = min(d, m.left(at))
 	}
 	if d <= 0 || m.LongPoll < time.Second {
 		return 0

@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -73,4 +74,19 @@ func (p *patience) end() {
 	if t := p.timer.Load(); t != nil {
 		t.Stop()
 	}
+}
+
+// left is how long it is until at, by the clock of the options. A deadline that is past
+// though its context goes on is of another clock, and none here.
+func (c *caller) left(at time.Time) time.Duration {
+	if d := at.Sub(c.clock.Now()); d > 0 {
+		return d
+	}
+	return forever
+}
+
+// timeoutOf is what is left, as it travels: whole milliseconds, and no more than there
+// are, but at least one.
+func timeoutOf(left time.Duration) string {
+	return strconv.FormatInt(max(left.Milliseconds(), 1), 10)
 }
