@@ -96,7 +96,7 @@ func (s *Sender) settle(e *endpoint, a admission, err error, gone bool, took, ho
 	case e.disabled != nil:
 		return nil
 	case gone || now.Sub(e.since) >= s.opts.DisableAfter:
-		e.disabled = err
+		e.disabled, e.until = err, now.Add(disabledCallback)
 		return []antiphon.Event{{Name: "webhook.disabled", Kind: e.ID, Count: e.failures, Duration: now.Sub(e.since), Err: err}}
 	case hold > 0:
 		e.until = later(e.until, now.Add(hold))
@@ -108,6 +108,10 @@ func (s *Sender) settle(e *endpoint, a admission, err error, gone bool, took, ho
 	}
 	return nil
 }
+
+// disabledCallback is for how long a host of callbacks is disabled, until one attempt
+// tells whether it is back.
+const disabledCallback = time.Hour
 
 // alone is for how long an endpoint is left alone.
 var alone = antiphon.EqualJitter(antiphon.Geometric(30*time.Second, 5*time.Minute, 2))

@@ -52,6 +52,8 @@ func (s *Sender) enter(d *delivery, a *Attempt) (*endpoint, admission, error) {
 	switch {
 	case e == nil:
 		return nil, admission{wait: unknownWait}, nil
+	case e.disabled != nil && e.key != "" && !a.Begun.Before(e.until):
+		e.disabled = nil // until the one attempt that comes fails, as nobody can add it anew
 	case e.disabled != nil:
 		return nil, admission{}, antiphon.Errorf(antiphon.CodeFailedPrecondition, "%w: %w", ErrDisabled, e.disabled)
 	}

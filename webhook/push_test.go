@@ -234,3 +234,58 @@ func TestS7_AGoneCallbackIsGoneAlone(t *testing.T) {
 		}
 	})
 }
+
+// A host of callbacks that was disabled is tried again now and then, and gets everything
+// once it answers. Nobody could add it anew.
+func TestADisabledCallbackHostComesBack(t *testing.T) {
+	inTown(t, webhook.SenderOptions{DisableAfter: 2 * time.Hour, Schedule: webhook.Schedule{Delays: []time.Duration{0, time.Minute}}}, func(b *town) {
+		var up atomic.Bool
+		back := &webhooktest.Target{By: func(int, webhooktest.Pushed) webhooktest.Step {
+			if up.Load() {
+				return webhooktest.Step{}
+			}
+			return webhooktest.Step{Status: 500, Delay: time.Second}
+		}}
+		b.mu.Lock()
+		b.targets["asker.example"] = back
+		b.mu.Unlock()
+		push, sent := webhook.Push(b.Sender), 0
+		spend := func(d time.Duration) {
+			for ; d > 0; d -= 10 * time.Minute {
+				for range 3 {
+					sent++
+					if err := push(b.t.Context(), antiphon.Operation{ID: fmt.Sprint(sent), State: antiphon.StateSucceeded, Metadata: webhook.PushTo("http://asker.example/")}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				after(10 * time.Minute)
+			}
+		}
+		spend(3 * time.Hour)
+		if n := len(b.told("webhook.disabled")); n != 1 {
+			t.Fatalf("it was disabled %d times", n)
+		}
+		before := len(back.Pushed())
+		spend(10 * time.Hour)
+		if n := len(back.Pushed()) - before; n < 7 || n > 10 || back.AtOnce() != 1 {
+			t.Errorf("in ten hours it was asked %d times, %d at once", n, back.AtOnce())
+		}
+		up.Store(true)
+		spend(2 * time.Hour)
+		before = len(b.told("webhook.delivered"))
+		spend(time.Hour)
+		if n := len(b.told("webhook.delivered")) - before; n != 18 {
+			t.Errorf("of 18 there arrived %d", n)
+		}
+		if n := len(b.dead()) + len(b.told("webhook.delivered")); n != sent || webhook.CallbacksKnown(b.Sender) != 0 {
+			t.Errorf("%d of %d are accounted for", n, sent)
+		}
+		if _, err := b.Recover(noContext, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Hour)
+		if n := len(b.told("webhook.delivered")); n != sent || len(b.dead()) != 0 {
+			t.Errorf("in the end %d of %d arrived", n, sent)
+		}
+	})
+}

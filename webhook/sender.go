@@ -51,6 +51,8 @@ type SenderOptions struct {
 	// Callbacks says how callback URLs are treated, to which [Push] sends: each host as
 	// an endpoint of its own. ID, URL, Types and Ordered do not matter, and the Signer may
 	// be nil. A 410 ends the one callback, and says nothing about the others of its host.
+	// A host that was disabled is attempted once an hour, and gets everything again if it
+	// answers; what else comes for it meanwhile is a dead letter.
 	Callbacks Endpoint
 
 	// Egress is where may be connected to.
