@@ -58,10 +58,14 @@ func (x *exchange) page(query string) (p page, err error) {
 	}
 	// Where all are one's own, a page takes no more than it shows.
 	scan := f.size
-	if f.kind != "" || f.done != "" || x.s.opts.Owner != nil {
+	if f.kind != "" || f.done != "" || f.state == antiphon.StateFailed || x.s.opts.Owner != nil {
 		scan = maxScan
 	}
-	ops, err := x.s.ops.List(x.r.Context(), f.state, f.after, scan)
+	state := f.state
+	if state == antiphon.StateFailed { // as others are shown too, which the store does not list together
+		state = ""
+	}
+	ops, err := x.s.ops.List(x.r.Context(), state, f.after, scan)
 	switch {
 	case err == nil:
 	case f.after != "" && antiphon.CodeOf(err) == antiphon.CodeNotFound:
@@ -84,9 +88,10 @@ func (x *exchange) page(query string) (p page, err error) {
 	return p, nil
 }
 
-// takes reports whether op is to be listed, but for its state.
+// takes reports whether op, which is in a state that was asked for, is to be listed.
 func (f *filter) takes(op *antiphon.Operation) bool {
-	return (f.kind == "" || op.Kind == f.kind) && (f.done == "" || op.State.Terminal() == (f.done == "true"))
+	return (f.state != antiphon.StateFailed || shownState(op.State) == f.state) &&
+		(f.kind == "" || op.Kind == f.kind) && (f.done == "" || op.State.Terminal() == (f.done == "true"))
 }
 
 // filterOf reads the parameters of a list. What is not known is ignored.

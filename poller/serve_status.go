@@ -157,10 +157,7 @@ func (s *Server) document(op *antiphon.Operation) ([]byte, error) {
 	shown := *op
 	shown.Metadata = s.shownMetadata(op.Metadata)
 	shown.Err = failureOf(op)
-	if op.State == antiphon.StateExpired {
-		// To clients of such operations only Failed is that: they would wait for ever.
-		shown.State = antiphon.StateFailed
-	}
+	shown.State = shownState(op.State)
 	body, err := shown.MarshalJSON()
 	if err != nil {
 		return nil, antiphon.Errorf(antiphon.CodeInternal, "poller: the status cannot be encoded: %w", err)
@@ -173,6 +170,15 @@ func (s *Server) document(op *antiphon.Operation) ([]byte, error) {
 	document := make([]byte, 0, len(body)+len(name)+len(member)+1)
 	document = append(append(append(document, member...), name...), ',')
 	return append(document, body[1:]...), nil
+}
+
+// shownState is a state as it is shown. To clients of such operations nothing but Failed
+// is that: they would wait for ever.
+func shownState(s antiphon.State) antiphon.State {
+	if s == antiphon.StateExpired {
+		return antiphon.StateFailed
+	}
+	return s
 }
 
 // nameOf is how AIP-151 names an operation.

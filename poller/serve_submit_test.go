@@ -247,6 +247,13 @@ func TestExpired(t *testing.T) {
 		if op := s.do("GET", a.get("Operation-Location"), "").operation(t); op.State != antiphon.StateFailed || !errors.Is(op.Err, queue.ErrExpired) {
 			t.Errorf("%+v", op)
 		}
+		// What is shown as failed is listed as that.
+		s.start("2")
+		for query, want := range map[string]int{"state=failed": 1, "state=Failed&pageSize=1": 1, "state=expired": 1, "state=canceled": 0} {
+			if l := s.do("GET", "/jobs/operations?"+query, "").list(t); len(l.Operations) != want || l.NextPageToken != "" && query == "state=failed" {
+				t.Errorf("%s: %+v", query, l)
+			}
+		}
 		if a := s.do("GET", a.get("Location"), ""); a.StatusCode != 422 || a.problem(t).Error.Code != antiphon.CodeDeadlineExceeded {
 			t.Error(a)
 		}
