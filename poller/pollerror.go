@@ -22,8 +22,8 @@ type PollError struct {
 	// Cause is why there is no other: what ended the context (its cause), or ErrElapsed,
 	// ErrPolls, ErrErrors, ErrHint or ErrClosed; or nil where Last will not pass.
 	Cause error
-	// Token is for Resume, where an operation is followed over HTTP. It is a secret, and
-	// not part of the text.
+	// Token is for Resume, where an operation is followed over HTTP (see Remote.Token). It
+	// is a secret, and not part of the text.
 	Token string
 }
 

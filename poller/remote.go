@@ -47,8 +47,9 @@ func (r *Remote[R]) URL() string {
 	return r.m.now.url.String()
 }
 
-// Token is what Resume follows the operation with; empty if it was done at once. It is a
-// secret: who has it may ask for the operation, and see URLs that may be capabilities.
+// Token is what Resume follows the operation with; empty if it was done at once, or if
+// the server's URLs are so long that it would have more than 32 KiB. It is a secret: who
+// has it may ask for the operation, and see URLs that may be capabilities.
 func (r *Remote[R]) Token() string {
 	if r.URL() == "" {
 		return ""
@@ -103,7 +104,7 @@ func followed[R any](ctx context.Context, m *monitor) *Remote[R] {
 func outcome[R any](c *caller, op antiphon.Operation) (v R, err error) {
 	st, err := statusFrom[R](c, &op)
 	if err == nil {
-		err = failure(st.State, st.Err, st.Message)
+		err = failure(c.pace.Name, st.State, st.Err, st.Message)
 	}
 	if err != nil {
 		return v, err

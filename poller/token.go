@@ -40,7 +40,7 @@ type ticket struct {
 	Last    int64  `json:"l,omitempty"`
 }
 
-// token writes down how far m is.
+// token writes down how far m is. What redeem would not take, it does not write.
 func (m *monitor) token() string {
 	m.mu.Lock()
 	at := m.now
@@ -53,7 +53,7 @@ func (m *monitor) token() string {
 	}
 	data, err := json.Marshal(ticket{tokenVersion, m.Kind, at.style, at.method, text(at.start), text(at.url),
 		text(at.result), text(at.fetch), at.via, at.id, at.seen, at.last})
-	if err != nil {
+	if err != nil || base64.RawURLEncoding.EncodedLen(len(data)) > maxToken {
 		return ""
 	}
 	return base64.RawURLEncoding.EncodeToString(data)

@@ -14,6 +14,28 @@ import (
 	"github.com/antiphon-go/antiphon/poller/pollertest"
 )
 
+// A token that Resume would not take is none.
+func TestATokenIsNoLongerThanResumeTakes(t *testing.T) {
+	for _, size := range []int{1 << 10, 20 << 10, 30 << 10, 40 << 10} {
+		at := "/operations/1?" + strings.Repeat("x", size)
+		play(t, &pollertest.Script{Monitor: []pollertest.Step{{State: antiphon.StateRunning}}, Start: []pollertest.Step{{Header: header("Operation-Location", at)}}}, func(s *stage) {
+			s.opts.Poll.MaxPolls = 2
+			r := s.begin("POST", "/r")
+			_, err := r.Future().Await(s.ctx)
+			var gaveUp *poller.PollError
+			if !errors.As(err, &gaveUp) || gaveUp.Token != r.Token() || (gaveUp.Token == "") != (size > 24<<10) {
+				t.Errorf("%d: %v, tokens of %d and %d bytes", size, err, len(gaveUp.Token), len(r.Token()))
+			}
+			if r.Token() == "" {
+				return
+			}
+			if _, err := poller.Resume[report](s.ctx, r.Token(), &s.opts); err != nil {
+				t.Error(size, err)
+			}
+		})
+	}
+}
+
 func TestTokensOfSomethingElse(t *testing.T) {
 	play(t, &pollertest.Script{Value: report{1}, Monitor: []pollertest.Step{{State: antiphon.StateRunning, Header: hinted("30")}}}, func(s *stage) {
 		token := s.begin("POST", "/r").Token()
