@@ -50,7 +50,7 @@ func ExampleWait_errors() {
 		fmt.Println(antiphon.ClassOf(err), errors.Is(err, poller.ErrPolls))
 	}
 	// Output:
-	// poller: it ended as failed: tests are red
+	// poller: build 7 ended as failed: tests are red
 	// failed false
 	// poller: gave up on build 7 after 1 poll (the last poll failed: no such build)
 	// unknown false

@@ -65,7 +65,7 @@ func (q *question[T]) look(ctx context.Context, t *track, clk clock.Clock, now f
 		if q.end != nil {
 			st = *q.end
 		}
-		s.err = failure(st.State, st.Err, st.Message)
+		s.err = failure(t.opts.Name, st.State, st.Err, st.Message)
 	}
 	decided = true
 	return st, s

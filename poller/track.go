@@ -184,14 +184,17 @@ func (t *track) ended(ctx context.Context, err error) {
 }
 
 // failure is the error of what has ended, of class failed unless it says otherwise; nil
-// if it succeeded.
-func failure(state antiphon.State, err *antiphon.Error, message string) error {
+// if it succeeded. name is what was asked about, or empty.
+func failure(name string, state antiphon.State, err *antiphon.Error, message string) error {
 	var e antiphon.Error
 	switch {
 	case state == antiphon.StateSucceeded:
 		return nil
 	case err == nil:
-		e.Message = "poller: it ended as " + string(state)
+		if name == "" {
+			name = "it"
+		}
+		e.Message = "poller: " + name + " ended as " + string(state)
 		if message != "" {
 			e.Message += ": " + message
 		}
