@@ -57,7 +57,7 @@ func (c *caller) begin(patient, asker context.Context, req *http.Request, s *sea
 		return nil, closing(req, e)
 	}
 	if err := asker.Err(); err != nil {
-		return nil, closing(req, unsent(asker))
+		return nil, closing(req, unsent(asker, nil))
 	}
 	again := req.Body == nil || req.Body == http.NoBody || req.GetBody != nil
 	safe := idempotent(req)
@@ -69,20 +69,31 @@ func (c *caller) begin(patient, asker context.Context, req *http.Request, s *sea
 		}
 		class := antiphon.ClassOf(err)
 		doubt = doubt || class != antiphon.ClassNotAccepted
-		if patient.Err() != nil {
+		left := func(ctx context.Context) error { // before the next attempt
 			if !doubt {
-				return nil, unsent(patient)
+				return unsent(ctx, err)
 			}
-			return nil, &PollError{Name: c.pace.Name, Last: err, Cause: endOf(patient)}
+			return &PollError{Name: c.pace.Name, Last: err, Cause: endOf(ctx)}
+		}
+		if patient.Err() != nil {
+			return nil, left(patient)
 		}
 		d, ok := c.next(err, n)
-		if asker.Err() != nil {
-			late++
-			ok = ok && late < lastTries && !undialed(err)
-		}
-		if !ok || !again || !safe && class != antiphon.ClassNotAccepted || !c.rest(patient, asker, d) ||
-			asker.Err() != nil && !doubt { // who has gone needs to know no more than what to cancel
+		if !ok || !again || !safe && class != antiphon.ClassNotAccepted {
 			return nil, doubtful(err, doubt)
+		}
+		if asker.Err() != nil {
+			if late++; late == lastTries || undialed(err) {
+				return nil, left(asker)
+			}
+		}
+		switch rested := c.rest(patient, asker, d); {
+		case patient.Err() != nil:
+			return nil, left(patient)
+		case !rested:
+			return nil, doubtful(err, doubt)
+		case asker.Err() != nil && !doubt: // who has gone needs to know no more than what to cancel
+			return nil, left(asker)
 		}
 	}
 }
@@ -95,10 +106,14 @@ func closing(req *http.Request, err error) error {
 	return err
 }
 
-// unsent is the error of a request that was not sent because ctx has ended.
-func unsent(ctx context.Context) error {
+// unsent is the error of a request that was not sent because ctx has ended. last is that of
+// the attempt before, if there was one; it may say no more than that.
+func unsent(ctx context.Context, last error) error {
 	why := endOf(ctx)
 	e := antiphon.Errorf(antiphon.CodeOf(why), "poller: not sent: %w", why)
+	if last != nil && !errors.Is(last, ctx.Err()) {
+		e = antiphon.Errorf(e.Code, "poller: not sent: %w (the last attempt failed: %w)", why, last)
+	}
 	e.Class = antiphon.ClassNotAccepted
 	return e
 }

@@ -126,7 +126,7 @@ func (a *dialed[R]) start(req *http.Request) {
 // been sent: its answer says what to cancel.
 func (a *dialed[R]) leave() {
 	if a.seal.keep() {
-		a.promise.Reject(unsent(a.ctx))
+		a.promise.Reject(unsent(a.ctx, nil))
 		a.cancel(context.Cause(a.ctx))
 		return
 	}

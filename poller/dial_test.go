@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -192,6 +193,37 @@ func TestX8_TheAskerLeavesAtEveryPoint(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Who leaves between two attempts to start learns that it was for that, and what went wrong
+// before.
+func TestTheAskerLeavesBetweenAttempts(t *testing.T) {
+	play(t, &pollertest.Script{}, func(s *stage) {
+		refused := errors.New("refused")
+		sure := true
+		s.opts.Client = &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) {
+			if sure {
+				return nil, &net.OpError{Op: "dial", Err: refused}
+			}
+			return nil, refused
+		})}
+		for _, sure = range []bool{true, false} {
+			ctx, cancel := context.WithCancel(s.ctx)
+			time.AfterFunc(500*time.Millisecond, cancel)
+			req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.net.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = poller.Begin[report](req, &s.opts)
+			want := antiphon.ClassUnknown
+			if sure {
+				want = antiphon.ClassNotAccepted
+			}
+			if !errors.Is(err, context.Canceled) || !errors.Is(err, refused) || antiphon.ClassOf(err) != want || antiphon.CodeOf(err) != antiphon.CodeCanceled {
+				t.Errorf("%v, class %s, want %s", err, antiphon.ClassOf(err), want)
+			}
+		}
+	})
 }
 
 func TestNothingIsSentForOneWhoHasLeft(t *testing.T) {
