@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 		beSubmitter(os.Getenv("SQLITEQUEUE_FILE"))
 	case "accept":
 		beAccepted(os.Getenv("SQLITEQUEUE_FILE"))
+	case "push":
+		beSender(os.Getenv("SQLITEQUEUE_FILE"))
 	case "open":
 		beOpener(os.Getenv("SQLITEQUEUE_FILE"))
 	default:
