@@ -19,6 +19,7 @@ func (x *exchange) hold(op *antiphon.Operation, after int64, d time.Duration) bo
 	if s.held.Add(1) > int64(s.opts.MaxHeld) || s.life.Err() != nil {
 		return false
 	}
+	x.patient(d)
 	now, err := s.await(x.r.Context(), op.ID, after, d)
 	if err == nil {
 		*op = now
@@ -36,13 +37,25 @@ func (s *Server) await(ctx context.Context, id string, after int64, d time.Durat
 	return s.ops.Wait(ctx, id, after)
 }
 
-// patient lets the answer come as late as d from now, whatever http.Server.WriteTimeout
-// says about the rest.
+// patient lets the answer come as late as d from now, and be read in as long as
+// http.Server.WriteTimeout says from then on.
 func (x *exchange) patient(d time.Duration) {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(min(d, response.Longest) + writeTime)) // where that can be done
+	read := writeTime
+	if server, ok := x.r.Context().Value(http.ServerContextKey).(*http.Server); ok {
+		if server.WriteTimeout <= 0 {
+			return // there is no limit, and it is not for us to set one
+		}
+		read = max(read, server.WriteTimeout)
+	}
+	x.writeWithin(min(d, response.Longest) + min(read, response.Longest))
 }
 
-// writeTime is how long a client may take to read what it has asked for.
+// writeWithin lets what is written fail that is not read by d from now.
+func (x *exchange) writeWithin(d time.Duration) {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(d)) // where that can be done
+}
+
+// writeTime is how long a client may take at least to read what it has asked for.
 const writeTime = 30 * time.Second
 
 // pace is how long to wait before looking at op again: less than what remains until it

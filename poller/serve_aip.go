@@ -201,7 +201,6 @@ func (x *exchange) aipWait() {
 		return
 	}
 	if !op.State.Terminal() && wait > 0 {
-		x.patient(wait)
 		x.hold(&op, math.MaxInt64, wait)
 	}
 	x.aipTell(&op)

@@ -53,7 +53,7 @@ func (x *exchange) stream(op *antiphon.Operation, seen int64) {
 		} else if len(buf) == 0 {
 			buf = append(buf, ":\n\n"...)
 		}
-		x.patient(0)
+		x.writeWithin(writeTime)
 		if _, err := x.w.Write(buf); err != nil || out.Flush() != nil {
 			return
 		}

@@ -124,9 +124,6 @@ func (x *exchange) patience() (time.Duration, string) {
 // waiting is how long the client's wait is, within the limits.
 func (x *exchange) waiting(p preferences) (time.Duration, string) {
 	wait := min(p.wait, x.s.opts.MaxWait)
-	if wait > 0 {
-		x.patient(wait)
-	}
 	return wait, "wait=" + strconv.FormatInt(int64(wait/time.Second), 10)
 }
 
