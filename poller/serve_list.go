@@ -22,11 +22,14 @@ const (
 	maxPage     = 500
 	maxScan     = 1000 // operations that are looked at for a page
 	maxBatch    = 200  // operations that are asked for at once
+
+	fullPage  = 4 << 20  // bytes of results with which a page ends
+	firstPart = 64 << 10 // bytes of an answer that are sent at once, with their length
 )
 
 // list answers with operations of who asks, the latest first: GET operations. A page is
-// made of at most maxScan operations, whosever they are, so it may be short, or empty,
-// with another after it.
+// made of at most maxScan operations, whosever they are, and ends when it has large
+// results, so it may be short, or empty, with another after it.
 func (x *exchange) list() {
 	page, err := x.page(x.r.URL.RawQuery)
 	if err != nil {
@@ -74,11 +77,13 @@ func (x *exchange) page(query string) (p page, err error) {
 		x.s.observe(x, antiphon.Event{Name: "poller.failed", Err: err})
 		return p, storeError(err)
 	}
+	size := 0
 	for i := range ops {
 		if x.mine(&ops[i]) && f.takes(&ops[i]) {
 			p.ops = append(p.ops, ops[i])
+			size += len(ops[i].Result) + len(ops[i].Data)
 		}
-		if end := i + 1; len(p.ops) == f.size || end == len(ops) && end >= scan {
+		if end := i + 1; len(p.ops) == f.size || size >= fullPage || end == len(ops) && end >= scan {
 			if end < len(ops) || end >= scan {
 				p.next = f.token(ops[i].ID)
 			}
@@ -160,28 +165,54 @@ func (f *filter) open(token string) (after string, ok bool) {
 	return after, f.token(after) == token // which has no line breaks, for one
 }
 
-// operations answers with a list, and another member if it is not empty.
+// operations answers with a list, and another member if it is not empty. The documents of
+// a long one are sent as they are made, since all together may be very large.
 func (x *exchange) operations(ops []antiphon.Operation, name string, more any) {
-	documents := make([]json.RawMessage, 0, len(ops))
-	for i := range ops {
-		d, err := x.s.document(&ops[i])
+	end := []byte("]}")
+	if s, text := more.(string); !text || s != "" {
+		member, err := json.Marshal(map[string]any{name: more})
 		if err != nil {
 			x.refuse(err)
 			return
 		}
-		documents = append(documents, d)
-	}
-	answer := map[string]any{"operations": documents}
-	if s, text := more.(string); !text || s != "" {
-		answer[name] = more
-	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		x.refuse(err)
-		return
+		end = append([]byte("],"), member[1:]...)
 	}
 	x.w.Header()["Cache-Control"] = noStore
-	x.write(http.StatusOK, jsonType, body)
+	buf := []byte(`{"operations":[`)
+	for i := range ops {
+		d, err := x.s.document(&ops[i])
+		switch {
+		case err == nil:
+		case x.began:
+			panic(http.ErrAbortHandler) // what was sent is no answer
+		default:
+			x.refuse(err)
+			return
+		}
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		if buf = append(buf, d...); len(buf) < firstPart {
+			continue
+		}
+		if !x.began {
+			x.began = true
+			x.w.Header()["Content-Type"] = jsonType
+			x.w.WriteHeader(http.StatusOK)
+		}
+		if x.r.Method != http.MethodHead {
+			if _, err := x.w.Write(buf); err != nil {
+				return // who does not read it has gone
+			}
+		}
+		buf = buf[:0]
+	}
+	buf = append(buf, end...)
+	if !x.began {
+		x.write(http.StatusOK, jsonType, buf)
+	} else if x.r.Method != http.MethodHead {
+		_, _ = x.w.Write(buf)
+	}
 }
 
 // batchGet answers with the statuses of many operations: POST operations:batchGet. Those

@@ -34,7 +34,8 @@ import (
 //
 // Memory: the requests that are held are bounded by ServerOptions.MaxHeld, each is read
 // up to MaxBody, and an event stream keeps the latest status alone, however slow it is
-// read. Of 65536 operations the ids are remembered.
+// read. A page of a list ends with 4 MiB of results. Of 65536 operations the ids are
+// remembered.
 //
 // Zero value: none; use Serve or ServeFunc.
 type Server struct {
