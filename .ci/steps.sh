@@ -125,10 +125,25 @@ step_race() {
 	for m in $(modules work); do
 		# Nearly all of these is others' code, which takes minutes to build; go test work ran them.
 		[ "$m" = internal/conformance ] || [ "$m" = internal/tools ] && continue
-		(cd "$m" && go test -race -shuffle=on -timeout 30m ./...) || { hint "cd $m && go test -race -shuffle=on -timeout 30m ./..."; bad=1; }
+		race "$m" ./... || { hint "cd $m && go test -race -shuffle=on -timeout 30m ./..."; bad=1; }
 	done
 	echo "race-free in any order"
 	return $bad
+}
+
+# race MODULE PACKAGE... The race detector itself can break down in the middle of a long run
+# ("CHECK failed"): the packages to which only that happened are tested once more.
+race() {
+	local m="$1" broken
+	shift
+	(cd "$m" && go test -race -shuffle=on -timeout 30m "$@") >"$logs/race.txt" 2>&1 && { cat "$logs/race.txt"; return; }
+	cat "$logs/race.txt"
+	grep -q 'ThreadSanitizer: CHECK failed' "$logs/race.txt" || return 1
+	grep -qE '^ *--- FAIL|DATA RACE|^panic:|^fatal error:|build failed' "$logs/race.txt" && return 1
+	broken=$(awk '$1 == "FAIL" && NF > 1 { print $2 }' "$logs/race.txt")
+	echo "the race detector broke down, so once more: $broken"
+	# shellcheck disable=SC2086
+	(cd "$m" && go test -race -shuffle=on -timeout 30m $broken)
 }
 
 # Coverage of the core's packages, each by its own tests, and of the root by what stands on it.
