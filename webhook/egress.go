@@ -275,7 +275,9 @@ func (e *Egress) connect(ctx context.Context, d *net.Dialer, to netip.AddrPort) 
 // Transport returns a transport that connects where e permits: with connections and
 // limits of its own, without a proxy, whatever the environment says, and without
 // transparent decompression.
-func (e *Egress) Transport() http.RoundTripper {
+func (e *Egress) Transport() http.RoundTripper { return e.guard() }
+
+func (e *Egress) guard() *guard {
 	config := &tls.Config{}
 	if e != nil && e.TLS != nil {
 		config = e.TLS.Clone()
@@ -298,9 +300,11 @@ func (e *Egress) Transport() http.RoundTripper {
 // Client returns a client that connects where e permits, and follows no redirect: the
 // response that is one is returned. It has no timeout but the transport's 10 seconds
 // each to connect, to shake hands and to the response's header.
-func (e *Egress) Client() *http.Client {
+func (e *Egress) Client() *http.Client { return e.guard().client() }
+
+func (g *guard) client() *http.Client {
 	return &http.Client{
-		Transport:     e.Transport(),
+		Transport:     g,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -84,6 +84,7 @@ type Sender struct {
 	caps   driver.Capabilities
 	jobs   *queue.Queue[delivery, struct{}]
 	client *http.Client
+	links  links // of the client
 	clock  clock.Clock
 	ids    ident.Source
 
@@ -162,7 +163,9 @@ func NewSender(o *SenderOptions) (*Sender, error) {
 		}
 		return nil, err
 	}
-	s.client = s.opts.Egress.Client()
+	guard := s.opts.Egress.guard()
+	s.links.of(guard.transport)
+	s.client = guard.client()
 	s.hard, s.hurry = context.WithCancel(context.Background())
 	s.taking, s.stop = context.WithCancel(context.Background())
 	return s, nil
@@ -449,5 +452,6 @@ func (s *Sender) Shutdown(ctx context.Context) error {
 		_ = s.own.Close()
 	}
 	s.client.CloseIdleConnections()
+	s.links.end()
 	return err
 }
