@@ -41,6 +41,7 @@ func TestCloudEventsRead(t *testing.T) {
 		"base64":               {structured, `{` + attrs + `,"datacontenttype":"image/png","data_base64":"AAEC"}`, webhook.Message{}, "/s a 1", "\x00\x01\x02", "image/png", true, true},
 		"text":                 {structured, `{` + attrs + `,"datacontenttype":"text/xml","data":"<a/>"}`, webhook.Message{}, "/s a 1", "<a/>", "text/xml", true, true},
 		"a JSON string":        {structured, `{` + attrs + `,"datacontenttype":"application/x+json","data":"<a/>"}`, webhook.Message{}, "/s a 1", `"<a/>"`, "application/x+json", true, true},
+		"a string, as JSON":    {structured, `{` + attrs + `,"datacontenttype":"text/json","data":"x"}`, webhook.Message{}, "/s a 1", `"x"`, "text/json", true, true},
 		"no data":              {structured, `{` + attrs + `,"data":null,"subject":null,"count":5,"ok":true}`, webhook.Message{}, "/s a 1", "null", "application/json", true, true},
 		"nothing":              {structured, `{` + attrs + `}`, webhook.Message{}, "/s a 1", "", "application/json", true, true},
 	} {
@@ -295,4 +296,19 @@ func TestAChallengeThatPanicsIsTold(t *testing.T) {
 			t.Errorf("told %+v", w.events)
 		}
 	})
+}
+
+// What the Verifier says is the body and the header stays that, and what it can refuse
+// early is.
+func TestCloudEventsKeepWhatTheVerifierSays(t *testing.T) {
+	h := http.Header{"Ce-Specversion": {"1.0"}, "Ce-Id": {"1"}, "Ce-Type": {"t"}, "Ce-Source": {"/s"}}
+	inner := webhook.Message{Body: []byte("inner"), Header: http.Header{"X-Inner": {"1"}}}
+	m, err := webhook.CloudEvents(anyone(inner)).Verify(t.Context(), webhook.Request{Header: h, Body: []byte("outer")})
+	if err != nil || string(m.Body) != "inner" || m.Header.Get("X-Inner") != "1" {
+		t.Errorf("%+v %v", m, err)
+	}
+	early := webhook.CloudEvents(seal{}).(webhook.Prechecker)
+	if early.Precheck(webhook.Request{At: time.Now()}) == nil {
+		t.Error("what has no signature is not refused early")
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -468,6 +469,64 @@ func TestW8_TokensThatAreForwardedAreNotTold(t *testing.T) {
 		}
 		if len(w.events) == 0 {
 			t.Error("nothing is told")
+		}
+	})
+}
+
+// A signature covers the URL that was given out, all of it; and what is passed on is named
+// by its token, once for all its deliveries.
+func TestInboxVerifiesAndForwardsTheWholeURL(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var w witness
+		calls, want := 0, ""
+		in := webhook.NewInbox(answers, &webhook.InboxOptions{Observer: w.observe,
+			Verifier: bent(func(r webhook.Request) (webhook.Message, error) {
+				if r.URL != want {
+					t.Errorf("the URL to verify is %s, not %s", r.URL, want)
+				}
+				return webhook.Message{Body: r.Body}, nil
+			}),
+			Forward: func(_ context.Context, m webhook.Message) error {
+				if calls++; m.ID != want[len(answers)+1:] || !m.IDSigned {
+					t.Errorf("passed on as %+v", m)
+				}
+				return nil
+			}})
+		other := webhook.NewInbox(answers, nil)
+		defer other.Close(nil)
+		want, _ = expect[receipt](t, other, 0)
+		for _, body := range []string{`1`, `2`} {
+			if a := answered(in, want, "", body); a.Code != 204 {
+				t.Errorf("answered %d", a.Code)
+			}
+		}
+		if calls != 1 {
+			t.Errorf("passed on %d times", calls)
+		}
+	})
+}
+
+// The options are those of what is behind the inbox, and strays are told.
+func TestInboxReadTimeoutAndStraysAreTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var w witness
+		in := webhook.NewInbox(answers, &webhook.InboxOptions{Observer: w.observe, ReadTimeout: time.Second})
+		other := webhook.NewInbox(answers, nil)
+		defer other.Close(nil)
+		url, _ := expect[receipt](t, other, 0)
+		if a := answered(in, url, "", `{}`); a.Code != 503 || len(w.named("webhook.orphan")) != 1 {
+			t.Errorf("a stray: %d, told %v", a.Code, w.names())
+		}
+		time.Sleep(time.Minute) // the end of the default grace is not within it
+		if a := answered(in, url, "", `{}`); a.Code != 410 {
+			t.Errorf("answered %d", a.Code)
+		}
+		body, drip := io.Pipe()
+		defer drip.Close()
+		req := httptest.NewRequest("POST", url, body)
+		rec, began := httptest.NewRecorder(), time.Now()
+		if in.ServeHTTP(rec, req); rec.Code != 408 || time.Since(began) != time.Second {
+			t.Errorf("%d after %v", rec.Code, time.Since(began))
 		}
 	})
 }

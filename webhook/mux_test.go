@@ -184,3 +184,11 @@ func FuzzMuxPattern(f *testing.F) {
 		}
 	})
 }
+
+// Of several mistakes the first is told.
+func TestX5_MuxTellsTheFirstMistake(t *testing.T) {
+	x, _ := routes("", "a*b")
+	if err := x.Handle(noContext, webhook.Message{Type: "a"}); err == nil || !strings.Contains(err.Error(), `""`) {
+		t.Error(err)
+	}
+}
