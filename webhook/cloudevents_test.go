@@ -42,6 +42,7 @@ func TestCloudEventsRead(t *testing.T) {
 		"text":                 {structured, `{` + attrs + `,"datacontenttype":"text/xml","data":"<a/>"}`, webhook.Message{}, "/s a 1", "<a/>", "text/xml", true, true},
 		"a JSON string":        {structured, `{` + attrs + `,"datacontenttype":"application/x+json","data":"<a/>"}`, webhook.Message{}, "/s a 1", `"<a/>"`, "application/x+json", true, true},
 		"a string, as JSON":    {structured, `{` + attrs + `,"datacontenttype":"text/json","data":"x"}`, webhook.Message{}, "/s a 1", `"x"`, "text/json", true, true},
+		"no JSON, nearly":      {structured, `{` + attrs + `,"datacontenttype":"text/xjson","data":"x"}`, webhook.Message{}, "/s a 1", "x", "text/xjson", true, true},
 		"no data":              {structured, `{` + attrs + `,"data":null,"subject":null,"count":5,"ok":true}`, webhook.Message{}, "/s a 1", "null", "application/json", true, true},
 		"nothing":              {structured, `{` + attrs + `}`, webhook.Message{}, "/s a 1", "", "application/json", true, true},
 	} {
@@ -92,7 +93,7 @@ func TestCloudEventsRefused(t *testing.T) {
 	refused("batch", one("application/cloudevents-batch+json"), `[{`+attrs+`}]`)
 	refused("no type", http.Header{}, `{`+attrs+`}`)
 	refused("two types", http.Header{"Content-Type": {"application/cloudevents+json", "application/cloudevents+json"}}, `{`+attrs+`}`)
-	for _, body := range []string{`{`, `[]`, `null`, `{}`, `{` + attrs + `,"a b":"x"}`, `{` + attrs + `,"":"x"}`, `{` + attrs + `,"ext":{}}`, `{` + attrs + `,"ext":"a\nb"}`, `{` + attrs + `,"ext":[1]}`,
+	for _, body := range []string{`{`, `[]`, `null`, `{}`, `{` + attrs + `,"a b":"x"}`, `{` + attrs + `,"":"x"}`, `{` + attrs + `,"":5}`, `{` + attrs + `,"ext":{}}`, `{` + attrs + `,"ext":"a\nb"}`, `{` + attrs + `,"ext":[1]}`,
 		`{` + attrs + `,"data":1,"data_base64":"AA=="}`, `{` + attrs + `,"data_base64":"!"}`, `{` + attrs + `,"data_base64":5}`,
 		`{"specversion":"0.3","id":"a","type":"t","source":"/s"}`, `{"specversion":"1.0","id":"","type":"t","source":"/s"}`} {
 		refused(body, one("application/cloudevents+json"), body)

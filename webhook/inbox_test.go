@@ -530,3 +530,36 @@ func TestInboxReadTimeoutAndStraysAreTold(t *testing.T) {
 		}
 	})
 }
+
+// An operation that succeeded without a result is null.
+func TestInboxOperationWithoutAResult(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		in := webhook.NewInbox(answers, nil)
+		url, f := expect[*receipt](t, in, 0)
+		answered(in, url, webhook.OperationContentType, `{"id":"","status":"Succeeded"}`)
+		if v, err := f.Await(t.Context()); v != nil || err != nil {
+			t.Errorf("settled with %v %v", v, err)
+		}
+	})
+}
+
+// The text of a problem is its detail, or else its title, and not all of it if it is long;
+// an error in it that has no code is none.
+func TestInboxProblemTexts(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"title":"A","detail":"B","status":403}`:                    "problem: B",
+		`{"title":"A","status":403}`:                                 "problem: A",
+		`{"title":"A","status":403,"error":{"message":"C"}}`:         "problem: A",
+		`{"title":"` + strings.Repeat("x", 5000) + `","status":403}`: "problem: " + strings.Repeat("x", 256),
+	} {
+		bubble(t, func(t *testing.T) {
+			in := webhook.NewInbox(answers, nil)
+			url, f := expect[receipt](t, in, 0)
+			answered(in, url, "application/problem+json", body)
+			_, err := f.Await(t.Context())
+			if antiphon.CodeOf(err) != antiphon.CodePermissionDenied || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%.60s: %v", body, err)
+			}
+		})
+	}
+}
