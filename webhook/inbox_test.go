@@ -563,3 +563,15 @@ func TestInboxProblemTexts(t *testing.T) {
 		})
 	}
 }
+
+// Who expects nothing but that an answer comes takes any.
+func TestInboxOfNoValue(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		in := webhook.NewInbox(answers, nil)
+		url, f := expect[struct{}](t, in, 0)
+		answered(in, url, "text/plain", "done")
+		if _, err := f.Await(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
