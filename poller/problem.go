@@ -76,6 +76,13 @@ func wrongMedia(want string) *refusal {
 	return r
 }
 
+// errCoded is about a body that is compressed (RFC 9110, section 8.4).
+var errCoded = func() *refusal {
+	r := refused(http.StatusUnsupportedMediaType, antiphon.CodeInvalidArgument, "content_encoding", "the body may not have a Content-Encoding")
+	r.target = "Content-Encoding"
+	return r
+}()
+
 var (
 	errNoPath          = refused(http.StatusNotFound, antiphon.CodeNotFound, "no_path", "there is nothing at this path")
 	errMethod          = refused(http.StatusMethodNotAllowed, antiphon.CodeUnimplemented, "method", "this method is not for this path")

@@ -38,6 +38,7 @@ func TestBadRequests(t *testing.T) {
 			"post to list":       {"POST", "/jobs/operations", "1", nil, problem{405, antiphon.CodeUnimplemented, ""}},
 			"get cancel":         {"GET", "/jobs/operations/x:cancel", "", nil, problem{405, antiphon.CodeUnimplemented, ""}},
 			"no type":            {"POST", "/jobs", "1", []string{"Content-Type", ""}, problem{415, bad, "Content-Type"}},
+			"compressed":         {"POST", "/jobs", "1", []string{"Content-Encoding", "gzip"}, problem{415, bad, "Content-Encoding"}},
 			"form":               {"POST", "/jobs", "1", []string{"Content-Type", "application/x-www-form-urlencoded"}, problem{415, bad, "Content-Type"}},
 			"text":               {"POST", "/jobs", "1", []string{"Content-Type", "text/json"}, problem{415, bad, "Content-Type"}},
 			"too large":          {"POST", "/jobs", strings.Repeat("1", 101), nil, problem{413, antiphon.CodeResourceExhausted, ""}},

@@ -136,6 +136,9 @@ func (x *exchange) body(limit int64, mediaType string) ([]byte, error) {
 	if r.ContentLength != 0 && !isMedia(r.Header, mediaType) {
 		return nil, wrongMedia(mediaType)
 	}
+	if c := r.Header["Content-Encoding"]; len(c) > 1 || len(c) == 1 && !strings.EqualFold(c[0], "identity") {
+		return nil, errCoded
+	}
 	from := r.Body
 	if r.ContentLength < 0 {
 		from = http.MaxBytesReader(x.w, from, limit) // which closes the connection of what is too large

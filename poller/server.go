@@ -35,7 +35,8 @@ import (
 // Memory: the requests that are held are bounded by ServerOptions.MaxHeld, each is read
 // up to MaxBody, and an event stream keeps the latest status alone, however slow it is
 // read. A page of a list ends with 4 MiB of results. Of 65536 operations the ids are
-// remembered.
+// remembered. A request whose body comes slowly is not held, and has a goroutine as long
+// as http.Server.ReadTimeout lets it.
 //
 // Zero value: none; use Serve or ServeFunc.
 type Server struct {
