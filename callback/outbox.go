@@ -120,6 +120,9 @@ func (b *outbox) try(o *outgoing) (ok bool, err error) {
 		return true, nil
 	}
 	id := o.m.ID
+	if o.m.ReplyTo == "" {
+		o.m.ReplyTo = b.peer.replyTo() // it was made before there was one
+	}
 	if ok, err = b.peer.try.TrySend(o.m); ok {
 		t.ends(b.peer, id, err)
 	} else {
