@@ -85,7 +85,7 @@ func (c *askCore) refused(err *antiphon.Error) error {
 	if c.more == nil || c.more.sent < 2 || err.Class != notAccepted {
 		return err
 	}
-	for _, refusal := range []error{ErrFull, ErrClosed, errUnserved} {
+	for _, refusal := range []error{ErrFull, ErrClosed, ErrUndeliverable, errUnserved} {
 		if errors.Is(err, refusal) {
 			return classed(err, unknown)
 		}

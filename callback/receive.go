@@ -94,6 +94,9 @@ func (p *Peer) answered(m *Message) {
 	var e entry
 	var err error
 	if m.Kind == Reply {
+		if p.caps.Bounces && m.Err != nil && error(m.Err) == ErrUndeliverable && p.asksAgain(m.ID) {
+			return
+		}
 		e, err = p.table.remove(m.ID, answered)
 	} else {
 		e, err = p.table.get(m.ID)
@@ -119,6 +122,13 @@ func (p *Peer) answered(m *Message) {
 		return
 	}
 	a.receive(m)
+}
+
+// asksAgain reports whether the request of id, which the wire has brought back, will be
+// sent once more.
+func (p *Peer) asksAgain(id ID) (again bool) {
+	e, err := p.table.get(id)
+	return err == nil && p.table.hold(id, func() { again = e.(asked).core().again() }) && again
 }
 
 // cancelAgain ends work for an ask that was given up before it was known who does it:

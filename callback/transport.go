@@ -87,7 +87,9 @@ type Caps struct {
 	RepliesSurvive bool
 	// NativeExpiry: the wire drops messages whose deadline is over.
 	NativeExpiry bool
-	// Bounces: it is found out at once that nobody is there.
+	// Bounces: it is found out at once that nobody is there. Send fails with
+	// ErrUndeliverable; or, where the wire says so later, a Reply comes whose Err is
+	// ErrUndeliverable itself.
 	Bounces bool
 }
 

@@ -69,7 +69,10 @@ func (l *line) through(what string, from callback.Transport, kind callback.Kind,
 		}
 		sent++
 		ctx, cancel := context.WithTimeout(t.ctx, t.while())
-		_, err := t.take(ctx, in)
+		m, err := t.take(ctx, in)
+		for err == nil && m.Err != nil && antiphon.ClassOf(m.Err) == antiphon.ClassNotAccepted {
+			m, err = t.take(ctx, in) // what was sent before bounced
+		}
 		over := ended(ctx, err)
 		cancel()
 		switch {
