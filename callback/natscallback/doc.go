@@ -1,0 +1,86 @@
+// Package natscallback carries callback's messages over NATS, with
+// github.com/nats-io/nats.go and the connection that you have already.
+//
+// # Answer
+//
+//	nc, err := nats.Connect(nats.DefaultURL, nats.MaxReconnects(-1))
+//	t, err := natscallback.New(nc, nil)
+//	p := callback.NewPeer(t, nil)
+//	callback.Serve(p, "shop.price", price, &callback.ServeOptions{Group: "shop"})
+//	err = p.Run(ctx)
+//
+// The name of what is served is a subject, and may have wildcards. Those who serve it
+// in one group, a queue group of NATS, share the requests.
+//
+// # Ask
+//
+//	price := callback.Dial[Item, Money](p, "shop.price", nil)
+//
+// Where nobody listens, the server says so, and the ask fails within a round trip with
+// callback.ErrUndeliverable: it was not accepted. With DialOptions.Attempts it asks
+// again, until somebody does.
+//
+// # With others
+//
+// A responder needs no more than nats.go's m.Respond, in any language, and a request of
+// any client is answered: what they need is in the fields of NATS. What they answer
+// with and ask for is then bytes, or JSON, as the codec of the peer has it. An error
+// goes to them in the headers of NATS's services, Nats-Service-Error and
+// Nats-Service-Error-Code, and theirs comes as one of code unknown.
+//
+// # What is on the wire
+//
+// A request is published to the name that is asked, with a reply subject whose last
+// token is its id. A process has one inbox for all of its answers, _INBOX.xxx.*, with
+// the prefix that its connection has. Headers are NATS headers of the same name, trace
+// context (traceparent, tracestate) among them. What NATS has no field for are these,
+// and each may be missing:
+//
+//	Antiphon-Kind      request, reply, part, progress, cancel, credit or event, unless it
+//	                   can be told from the subjects: in an inbox for answers it is a
+//	                   reply, elsewhere with a reply subject a request, else an event
+//	Antiphon-Id        the id, unless it is in a subject
+//	Antiphon-Reply-To  where the sender listens, unless it is the reply subject
+//	Antiphon-Seq       the number of a part, a report, a credit
+//	Antiphon-Timeout   the time that remains, in microseconds
+//	Antiphon-Error     the error, in the JSON of antiphon.Error
+//	Antiphon-Header    name=value, escaped as in a query: a header that NATS would not
+//	                   carry as it is
+//
+// Cancels and credits for a name go to _ANTIPHON.name, so that a plain responder does not
+// take them for requests. Where subjects need permissions, those who ask publish to it,
+// and those who serve subscribe.
+//
+// # When the connection breaks
+//
+// It is nats.go that connects again, as the connection's options say, and restores the
+// subscriptions before anything else is sent. What was asked before and not answered
+// fails with callback.ErrDisconnected, of class unknown, at once; what is asked
+// meanwhile waits in [Options].Buffer for the connection, or for its own end. When
+// nats.go gives up, or the connection is closed, the peers on it end.
+//
+// # Draining
+//
+// callback.Peer's Shutdown unsubscribes, refuses what had been sent by then, so that it
+// can be asked elsewhere, answers what is at work, and returns when the server has the
+// answers. The connection is there afterwards: nc.Drain ends it.
+//
+// # Slow consumers
+//
+// What comes faster than a peer takes it waits in its inboxes, up to Options.Inbox bytes
+// each. Beyond that it is dropped, and the asker of a request is told so at once, with
+// callback.ErrFull. A server drops the connection of a client that does not read: that
+// is a break as any other.
+//
+// # What is told
+//
+// Observers get these events:
+//
+//	nats.connected     there is a connection
+//	nats.disconnected  it is there no more, for the reason Err
+//	nats.dropped       Count messages were dropped, because an inbox was full or a
+//	                   deadline over; Err says which. Kind is the kind and the
+//	                   subject, or the subject
+//	nats.unsent        nats.go refused a message with Err; a request is answered with
+//	                   callback.ErrUndeliverable then
+package natscallback

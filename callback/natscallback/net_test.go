@@ -1,0 +1,191 @@
+package natscallback_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/callback"
+	"github.com/antiphon-go/antiphon/callback/natscallback"
+	"github.com/antiphon-go/antiphon/future"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// start runs a server on a port of the loopback; 0 means any.
+func start(tb testing.TB, port int) *server.Server {
+	tb.Helper()
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	go s.Start()
+	if !s.ReadyForConnections(patience) {
+		tb.Fatal("the server did not start")
+	}
+	return s
+}
+
+func end(s *server.Server) {
+	s.Shutdown()
+	s.WaitForShutdown()
+}
+
+// a server that tests share: they use names of their own.
+var shared struct {
+	once sync.Once
+	*server.Server
+}
+
+func sharedServer(tb testing.TB) *server.Server {
+	shared.once.Do(func() { shared.Server = start(tb, 0) })
+	if shared.Server == nil {
+		tb.Fatal("the server did not start")
+	}
+	return shared.Server
+}
+
+// narrow dials connections that hold little.
+type narrow struct{}
+
+func (narrow) Dial(network, addr string) (net.Conn, error) {
+	c, err := net.Dial(network, addr)
+	if err == nil {
+		_ = c.(*net.TCPConn).SetWriteBuffer(fewBytes)
+	}
+	return c, err
+}
+
+// connect is a connection that never gives up.
+func connect(tb testing.TB, url string, o ...nats.Option) *nats.Conn {
+	tb.Helper()
+	nc, err := nats.Connect(url, append([]nats.Option{
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(10 * time.Millisecond),
+		nats.ReconnectJitter(0, 0),
+		nats.SetCustomDialer(narrow{}),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
+	}, o...)...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return nc
+}
+
+// over is a transport over nc.
+func over(tb testing.TB, nc *nats.Conn, o *natscallback.Options) *natscallback.Transport {
+	tb.Helper()
+	t, err := natscallback.New(nc, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return t
+}
+
+// peer runs a peer on a connection of its own until the test ends.
+func peer(tb testing.TB, url string, o *callback.PeerOptions, setUp func(*callback.Peer)) *callback.Peer {
+	tb.Helper()
+	nc := connect(tb, url)
+	tb.Cleanup(nc.Close)
+	return peerOn(tb, over(tb, nc, nil), o, setUp)
+}
+
+// peerOn runs a peer on t until the test ends. When it returns, the server knows of all
+// that it serves.
+func peerOn(tb testing.TB, t callback.Transport, o *callback.PeerOptions, setUp func(*callback.Peer)) *callback.Peer {
+	tb.Helper()
+	p := callback.NewPeer(t, o)
+	if setUp != nil {
+		setUp(p)
+	}
+	self := "self." + nats.NewInbox()
+	callback.Serve(p, self, echo, &callback.ServeOptions{Codec: antiphon.JSON{}})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = p.Run(context.Background())
+	}()
+	tb.Cleanup(func() {
+		_ = p.Close()
+		within(tb, "Run did not return", done)
+	})
+	// Nothing leaves a peer before all of its inboxes are open.
+	if _, err := outcome(tb, callback.Dial[int, int](p, self, &callback.DialOptions{Codec: antiphon.JSON{}})(context.Background(), 1)); err != nil {
+		tb.Fatal("the peer does not hear itself: ", err)
+	}
+	return p
+}
+
+// within waits for done, or ends the test.
+func within(tb testing.TB, what string, done <-chan struct{}) {
+	tb.Helper()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		tb.Fatal(what)
+	}
+}
+
+// outcome waits for f.
+func outcome[T any](tb testing.TB, f *future.Future[T]) (T, error) {
+	tb.Helper()
+	within(tb, "an ask did not settle", f.Done())
+	r, _ := f.Peek()
+	return r.Value, r.Err
+}
+
+// is checks the class of an error, and what it is.
+func is(tb testing.TB, err error, class antiphon.Class, target error) {
+	tb.Helper()
+	if antiphon.ClassOf(err) != class || !errors.Is(err, target) {
+		tb.Errorf("%v of class %s; want %v of class %s", err, antiphon.ClassOf(err), target, class)
+	}
+}
+
+// told counts events by their names.
+type told struct {
+	mu    sync.Mutex
+	count map[string]int
+	errs  map[string]error
+}
+
+func (o *told) observe(e antiphon.Event) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.count == nil {
+		o.count, o.errs = map[string]int{}, map[string]error{}
+	}
+	o.count[e.Name] += max(e.Count, 1)
+	o.errs[e.Name] = e.Err
+}
+
+func (o *told) of(name string) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.count[name], o.errs[name]
+}
+
+// eventually waits until it is so, or ends the test.
+func eventually(tb testing.TB, what string, so func() bool) {
+	tb.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for limit := time.Now().Add(patience); !so(); <-tick.C {
+		if time.Now().After(limit) {
+			tb.Fatal(what)
+		}
+	}
+}
+
+func echo(_ context.Context, n int) (int, error) { return n, nil }
