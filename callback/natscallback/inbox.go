@@ -122,7 +122,11 @@ func (in *inbox) subscribe(group string) error {
 			return misuse("address", err.Error())
 		}
 		if in.t.counts() {
-			sub.SetClosedHandler(func(string) { in.t.tasks.Done() })
+			done := sync.OnceFunc(in.t.tasks.Done)
+			sub.SetClosedHandler(func(string) { done() })
+			if !sub.IsValid() { // the connection was closed before there was a handler
+				done()
+			}
 		}
 		_ = sub.SetPendingLimits(-1, in.t.opts.Inbox)
 		in.mu.Lock()
