@@ -1,0 +1,51 @@
+// Package natsqueue keeps the jobs of queues in NATS JetStream, for any number of
+// processes.
+//
+//	nc, err := nats.Connect(url)
+//	js, err := jetstream.New(nc)
+//	b, err := natsqueue.Open(ctx, js, nil)
+//	q, err := queue.New[Order, Receipt]("orders", b, nil)
+//
+// The server has to be of version 2.12 or later: several records are stored at once by
+// an atomic batch, and a record ends by a time to live of its own.
+//
+// # How it works
+//
+// All is in one key-value bucket. Each job is one record in it, and each change of a job
+// is one write that the server makes only if the record is still of the revision that
+// the writer knew. So the record is the lease, the fence and the result: of two takers
+// one gets the job, and a settlement under a lease that is over fails, whoever sends it
+// and whenever it arrives. Nothing is acknowledged, so that nothing is redelivered.
+//
+// Each process that uses a queue reads its records as they change, through one consumer
+// and one inbox, and knows from them what is ready, due, or over. Who waits is woken by
+// that; what is to be answered without a write is looked up first. A queue's records are
+// held in memory by each process that uses it: without payload or result for those that
+// have ended, if these are of more than a kilobyte.
+//
+// There is no work-queue stream beside it. Its consumer knows no priority within
+// fairness, no group and no fence, and a job that is in two places can be in one of
+// them only.
+//
+// # What it promises
+//
+// Durability is that of the bucket's stream. Kept in files, jobs survive that any
+// process is killed; whether they survive a loss of power depends on the server's
+// sync_interval, which clients cannot read: [Options].SyncAlways says so. Kept in memory,
+// or with the asynchronous mode of persistence, they survive nothing.
+//
+// Times are the server's: each record counts from when the server stored it. A process
+// takes the time of the last thing it heard of as the server's, so that nothing is early;
+// it may be late by the time of a message's way.
+//
+// The fence is the server's as far as records go. What it cannot fence is what a worker
+// does elsewhere after its lease is over; and a lease whose time is over is refused by
+// the clock of who writes, which is the server's but for the way of a message.
+//
+// # What it costs
+//
+// A job is three writes: put, taken, settled; two if it is claimed by who submits it. The
+// payload is in the record, and is written again with each. Puts with a Capacity are
+// made one after another. A put has at most 900 jobs, a payload a little less than half
+// of the server's max_payload.
+package natsqueue

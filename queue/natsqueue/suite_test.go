@@ -1,0 +1,98 @@
+package natsqueue_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/antiphon-go/antiphon/queue/driver"
+	"github.com/antiphon-go/antiphon/queue/natsqueue"
+	"github.com/antiphon-go/antiphon/queue/queuetest"
+)
+
+// serve runs a server in a directory until the test ends.
+func serve(t testing.TB, dir string) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	if !s.ReadyForConnections(20 * time.Second) {
+		t.Fatal("the server does not listen")
+	}
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	return s
+}
+
+// dial connects to a server until the test ends.
+func dial(t testing.TB, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// open opens a backend on a bucket until the test ends.
+func open(t testing.TB, nc *nats.Conn, o *natsqueue.Options) *natsqueue.Backend {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := natsqueue.Open(context.Background(), js, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// described describes the bucket on a server that outlives all rules; each has a bucket.
+func described(t *testing.T) queuetest.Store {
+	s := serve(t, t.TempDir())
+	type place struct {
+		bucket string
+		nc     *nats.Conn
+	}
+	var mu sync.Mutex
+	places, n := map[driver.Backend]place{}, 0
+	openAt := func(t testing.TB, bucket string) driver.Backend {
+		nc := dial(t, s.ClientURL())
+		b := open(t, nc, &natsqueue.Options{Bucket: bucket})
+		mu.Lock()
+		defer mu.Unlock()
+		places[b] = place{bucket, nc}
+		return b
+	}
+	at := func(b driver.Backend) place {
+		mu.Lock()
+		defer mu.Unlock()
+		return places[b]
+	}
+	return queuetest.Store{
+		Open: func(t testing.TB) driver.Backend {
+			mu.Lock()
+			n++
+			bucket := "b" + string(rune('a'+n%26)) + time.Now().Format("150405.000000000")[7:]
+			mu.Unlock()
+			return openAt(t, bucket)
+		},
+		Again: func(t testing.TB, b driver.Backend) driver.Backend { return openAt(t, at(b).bucket) },
+		Kill:  func(t testing.TB, b driver.Backend) { at(b).nc.Close() },
+		Slack: 3 * time.Second,
+	}
+}
+
+func TestNATS(t *testing.T) { queuetest.TestBackend(t, described(t)) }

@@ -1,0 +1,146 @@
+package natsqueue
+
+import (
+	"context"
+	"time"
+
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// Take leases what is to be handed out next, as far as this process knows, and those of
+// it that no other process has leased before.
+func (b *Backend) Take(ctx context.Context, into []driver.Leased, r driver.TakeRequest) ([]driver.Leased, error) {
+	q, err := b.replica(ctx, r.Queue)
+	if err != nil {
+		return into, err
+	}
+	var timeout <-chan time.Time
+	if r.Wait > 0 {
+		timer := time.NewTimer(r.Wait)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	n, sure := len(into), false
+	for {
+		if b.isClosed() {
+			return into, driver.ErrClosed
+		}
+		if ctx.Err() != nil {
+			return into, ctx.Err()
+		}
+		picked, unsure, news := q.pick(r.Max, r.Lease, sure)
+		if len(picked) > 0 {
+			var err error
+			into, err = q.lease(into, picked)
+			if len(into) > n || err != nil {
+				return into, err
+			}
+			sure = false
+			if err := q.sync(ctx); err != nil {
+				return into, err
+			}
+			continue
+		}
+		if unsure || !sure {
+			if err := q.sync(ctx); err != nil {
+				if ctx.Err() != nil {
+					return into, ctx.Err()
+				}
+				return into, err
+			}
+			sure = true
+			continue
+		}
+		select {
+		case <-news:
+			sure = !q.grouped()
+		case <-timeout:
+			return into, nil
+		case <-ctx.Done():
+			return into, ctx.Err()
+		case <-b.life.Done():
+			return into, driver.ErrClosed
+		}
+	}
+}
+
+func (q *replica) grouped() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.groups) > 0
+}
+
+// pick takes at most n jobs out of those that are ready, as they are when leased. Those
+// of a group only if it is sure that nobody has an earlier one: otherwise it says so.
+func (q *replica) pick(n int, lease time.Duration, sure bool) (picked []*record, unsure bool, news chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.b.now()
+	q.promote(now)
+	if q.paused {
+		return nil, false, q.news
+	}
+	for len(picked) < max(n, 1) && len(q.ready.all) > 0 {
+		top := q.ready.all[0]
+		if top.gen != top.job.gen {
+			q.ready.pop()
+			continue
+		}
+		if top.job.Group != "" && !sure {
+			unsure = true
+			break
+		}
+		q.ready.pop()
+		v := top.job.view(now)
+		if v.Phase != waiting {
+			continue
+		}
+		top.job.busy = true
+		c := v.copy()
+		c.Phase = leased
+		c.Attempt++
+		c.Fence++
+		c.in(lease)
+		picked = append(picked, c)
+	}
+	return picked, unsure, q.news
+}
+
+// lease stores what was picked, and appends what nobody else had leased before.
+func (q *replica) lease(into []driver.Leased, picked []*record) ([]driver.Leased, error) {
+	writes := make([]write, len(picked))
+	var err error
+	for i, r := range picked {
+		if writes[i], err = q.job(r); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		n := len(into)
+		for i, e := range q.storeEach(writes) {
+			switch e {
+			case nil:
+				into = append(into, picked[i].leased(q.b.now()))
+			case errConflict:
+			default:
+				err = e
+			}
+		}
+		if len(into) > n {
+			err = nil
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.b.now()
+	for _, r := range picked {
+		if j := q.jobs[r.ID]; j != nil {
+			j.busy = false
+			if j.class == isReady {
+				q.place(j, now)
+				q.tellNews()
+			}
+		}
+	}
+	return into, err
+}
