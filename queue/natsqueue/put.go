@@ -273,7 +273,7 @@ func (p *plan) insert(e *driver.Envelope) error {
 		if lives > 10*365*24*time.Hour {
 			lives = 0
 		}
-		p.gate("u", e.Unique, hold{Name: e.Unique, ID: e.ID, For: int64(max(e.UniqueFor, 0))}, lives)
+		p.gate("u", e.Unique, hold{Name: []byte(e.Unique), ID: e.ID, For: int64(max(e.UniqueFor, 0))}, lives)
 	}
 	if j := q.jobs[e.ID]; j != nil { // not known any more
 		r.rev = j.rev

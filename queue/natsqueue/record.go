@@ -1,9 +1,6 @@
 package natsqueue
 
 import (
-	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"math"
 	"time"
 
@@ -26,102 +23,46 @@ const (
 // that count from when the record is stored are not known before: they are stored as
 // how long from then, and known to who reads the record.
 type record struct {
-	ID       string            `json:"id"`
-	Kind     string            `json:"kind,omitempty"`
-	Header   map[string]string `json:"header,omitempty"`
-	Key      string            `json:"key,omitempty"`
-	Sum      []byte            `json:"sum,omitempty"` // of the payload, if there is a key
-	Unique   string            `json:"unique,omitempty"`
-	Group    string            `json:"group,omitempty"`
-	Priority int               `json:"priority,omitempty"`
+	ID       string
+	Kind     string
+	Header   map[string]string
+	Key      string
+	Sum      []byte // of the payload, if there is a key
+	Unique   string
+	Group    string
+	Priority int
 
-	Phase   phase  `json:"phase,omitempty"`
-	Seq     uint64 `json:"seq,omitempty"`     // the revision as which it was put; 0 is this one
-	Created int64  `json:"created,omitempty"` // 0 is now
-	At      int64  `json:"at,omitempty"`      // ready, or the lease over, or ended; 0 is In from now
-	In      int64  `json:"in,omitempty"`
-	Expires int64  `json:"expires,omitempty"` // 0 is TTL from now
-	TTL     int64  `json:"ttl,omitempty"`     // 0 is never
-	Keep    int64  `json:"keep,omitempty"`
+	Phase   phase
+	Seq     uint64 // the revision as which it was put; 0 is this one
+	Created int64  // 0 is now
+	At      int64  // ready, or the lease over, or ended; 0 is In from now
+	In      int64
+	Expires int64 // 0 is TTL from now
+	TTL     int64 // 0 is never
+	Keep    int64
 
-	Attempt  int             `json:"attempt,omitempty"`
-	Fence    int64           `json:"fence,omitempty"`
-	Settled  int64           `json:"settled,omitempty"` // the fence of the last settlement
-	How      driver.Outcome  `json:"how,omitempty"`
-	Cancel   bool            `json:"cancel,omitempty"`
-	Reported bool            `json:"reported,omitempty"` // by this change
-	State    antiphon.State  `json:"state,omitempty"`    // if it has ended
-	Err      *antiphon.Error `json:"err,omitempty"`
+	Attempt  int
+	Fence    int64
+	Settled  int64 // the fence of the last settlement
+	How      driver.Outcome
+	Cancel   bool
+	Reported bool           // by this change
+	State    antiphon.State // if it has ended
+	Err      *antiphon.Error
 
-	Percent     float64 `json:"percent,omitempty"`
-	Message     string  `json:"message,omitempty"`
-	ContentType string  `json:"type,omitempty"`
+	Percent     float64
+	Message     string
+	ContentType string
 
-	Payload    []byte `json:"-"`
-	Checkpoint []byte `json:"-"`
-	Result     []byte `json:"-"`
-	Data       []byte `json:"-"`
+	Payload    []byte
+	Checkpoint []byte
+	Result     []byte
+	Data       []byte
 
 	rev     uint64
 	updated int64
 	bare    bool // without what is long: it is in the store only
 	passed  bool // it is so by the passing of time, and not stored so
-}
-
-var errRecord = errors.New("natsqueue: a record cannot be read")
-
-// encode is the record's meta as JSON, and its bytes, each after its length.
-func (r *record) encode() ([]byte, error) {
-	meta, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	parts := [...][]byte{meta, r.Payload, r.Checkpoint, r.Result, r.Data}
-	n := 0
-	for _, p := range parts {
-		n += len(p) + binary.MaxVarintLen32
-	}
-	out := make([]byte, 0, n)
-	for _, p := range parts {
-		out = binary.AppendUvarint(out, uint64(len(p)))
-		out = append(out, p...)
-	}
-	return out, nil
-}
-
-// decode reads what was stored as rev at a time.
-func decode(b []byte, rev uint64, at int64) (*record, error) {
-	var parts [5][]byte
-	for i := range parts {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
-			return nil, errRecord
-		}
-		b = b[size:]
-		if n > 0 {
-			parts[i] = b[:n:n]
-		}
-		b = b[n:]
-	}
-	r := &record{}
-	if err := json.Unmarshal(parts[0], r); err != nil {
-		return nil, errRecord
-	}
-	r.Payload, r.Checkpoint, r.Result, r.Data = parts[1], parts[2], parts[3], parts[4]
-	r.rev, r.updated = rev, at
-	if r.Seq == 0 {
-		r.Seq = rev
-	}
-	if r.Created == 0 {
-		r.Created = at
-	}
-	if r.At == 0 {
-		r.At = after(at, r.In)
-	}
-	if r.Expires == 0 && r.TTL > 0 {
-		r.Expires = after(at, r.TTL)
-	}
-	return r, nil
 }
 
 // after is d after t, and never wraps.

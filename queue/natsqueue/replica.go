@@ -52,7 +52,7 @@ type gate struct {
 
 // A hold is a unique name that is taken for a time.
 type hold struct {
-	Name string `json:"name,omitempty"`
+	Name []byte `json:"name,omitempty"`
 	ID   string `json:"id,omitempty"`
 	For  int64  `json:"for,omitempty"`
 
@@ -272,7 +272,7 @@ func (q *replica) receive(m jetstream.Msg) {
 			var h hold
 			if json.Unmarshal(m.Data(), &h) == nil {
 				h.until = after(at, h.For)
-				q.holds[h.Name] = h
+				q.holds[string(h.Name)] = h
 				until = max(until, h.until)
 			}
 		}
@@ -308,11 +308,13 @@ func (q *replica) apply(r *record, now int64) {
 	case j == nil:
 		j = &job{}
 		q.jobs[r.ID] = j
-	default:
-		q.leaveGroup(j)
 	}
+	g := q.leaveGroup(j) // its place there may be another
 	j.record = r
 	q.place(j, now)
+	if g != j.group || g != nil && g.jobs[0] != j {
+		q.goOn(g, now)
+	}
 	if r.Phase != gone {
 		q.tell(r.change())
 	} else {

@@ -287,7 +287,7 @@ func (b *Backend) Stats(ctx context.Context, queue string) (driver.Stats, error)
 	q.promote(now)
 	s := driver.Stats{
 		Ready: q.count[isReady], Delayed: q.count[isDelayed] + q.count[isBlocked], Running: q.count[isLeased],
-		Dead: q.count[isDead], Kept: q.count[isEnded], Paused: q.paused,
+		Dead: q.count[isDead], Kept: q.count[isEnded] + q.count[isDead], Paused: q.paused,
 		Succeeded: -1, Failed: -1, Canceled: -1, Expired: -1, Taken: -1,
 	}
 	for _, j := range q.jobs {

@@ -2,6 +2,7 @@ package natsqueue_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -62,6 +63,10 @@ func open(t testing.TB, nc *nats.Conn, o *natsqueue.Options) *natsqueue.Backend 
 // described describes the bucket on a server that outlives all rules; each has a bucket.
 func described(t *testing.T) queuetest.Store {
 	s := serve(t, t.TempDir())
+	admin, err := jetstream.New(dial(t, s.ClientURL()))
+	if err != nil {
+		t.Fatal(err)
+	}
 	type place struct {
 		bucket string
 		nc     *nats.Conn
@@ -85,8 +90,13 @@ func described(t *testing.T) queuetest.Store {
 		Open: func(t testing.TB) driver.Backend {
 			mu.Lock()
 			n++
-			bucket := "b" + string(rune('a'+n%26)) + time.Now().Format("150405.000000000")[7:]
+			bucket := fmt.Sprint("bucket-", n)
 			mu.Unlock()
+			t.Cleanup(func() { // the server has goroutines for each
+				if err := admin.DeleteKeyValue(context.Background(), bucket); err != nil {
+					t.Errorf("the bucket cannot be deleted: %v", err)
+				}
+			})
 			return openAt(t, bucket)
 		},
 		Again: func(t testing.TB, b driver.Backend) driver.Backend { return openAt(t, at(b).bucket) },
