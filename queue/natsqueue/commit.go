@@ -22,6 +22,7 @@ type write struct {
 	rev     uint64 // 0 is that there is none
 	data    []byte
 	lives   time.Duration // 0 is for good
+	seq     uint64        // that was given to it
 }
 
 // gateTTL is how long a gate is there: longer than any call takes.
@@ -109,22 +110,22 @@ func (b *Backend) commit(ctx context.Context, all []write) (uint64, error) {
 
 // store makes all writes or none, and waits until the replica has them. ctx is that of
 // the caller, whose end does not end a write that was begun.
-func (q *replica) store(all ...write) error {
+func (q *replica) store(all ...write) (uint64, error) {
 	b := q.b
 	ctx, cancel := context.WithTimeout(b.life, b.opts.Timeout)
 	defer cancel()
 	seq, err := b.commit(ctx, all)
 	if err == errConflict {
 		q.correct(ctx, all)
-		return err
+		return 0, err
 	}
 	if err != nil {
-		return b.writeError(ctx, err)
+		return 0, b.writeError(ctx, err)
 	}
 	if err := q.reach(ctx, seq); err != nil {
-		return b.writeError(ctx, err)
+		return 0, b.writeError(ctx, err)
 	}
-	return nil
+	return seq, nil
 }
 
 // correct learns of what the server has forgotten, which it tells nobody.
@@ -144,12 +145,12 @@ func (q *replica) correct(ctx context.Context, all []write) {
 func (q *replica) storeEach(all []write) []error {
 	errs := make([]error, len(all))
 	if len(all) == 1 {
-		errs[0] = q.store(all[0])
+		all[0].seq, errs[0] = q.store(all[0])
 		return errs
 	}
 	var wait sync.WaitGroup
 	for i := range all {
-		wait.Go(func() { errs[i] = q.store(all[i]) })
+		wait.Go(func() { all[i].seq, errs[i] = q.store(all[i]) })
 	}
 	wait.Wait()
 	return errs

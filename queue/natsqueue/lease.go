@@ -31,6 +31,7 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 		q.promote(now)
 		var writes []write
 		var written, unsure []int
+		var nexts []*record
 		for _, i := range open {
 			d := decide(i, q.find(id(i), now))
 			errs[i] = d.answer
@@ -43,7 +44,7 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 				errs[i] = err
 				continue
 			}
-			writes, written = append(writes, w), append(written, i)
+			writes, written, nexts = append(writes, w), append(written, i), append(nexts, d.next)
 		}
 		q.mu.Unlock()
 		open = open[:0]
@@ -54,6 +55,7 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 			for k, err := range q.storeEach(writes) {
 				switch err {
 				case nil:
+					nexts[k].stored(writes[k].seq, q.b.now())
 				case errConflict:
 					open = append(open, written[k])
 				default:

@@ -82,7 +82,7 @@ func (q *replica) tryPut(ctx context.Context, r *driver.PutRequest) ([]driver.Pl
 		if err != nil || len(p.writes) == 0 {
 			return p.placed, room, err
 		}
-		err = q.store(p.writes...)
+		_, err = q.store(p.writes...)
 		if err == errConflict {
 			if ctx.Err() != nil {
 				return nil, nil, q.b.readError(ctx, ctx.Err())

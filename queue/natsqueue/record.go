@@ -73,6 +73,23 @@ func after(t, d int64) int64 {
 	return t + d
 }
 
+// stored makes r what it is when it was stored as rev at a time.
+func (r *record) stored(rev uint64, at int64) {
+	r.rev, r.updated, r.passed = rev, at, false
+	if r.Seq == 0 {
+		r.Seq = rev
+	}
+	if r.Created == 0 {
+		r.Created = at
+	}
+	if r.At == 0 {
+		r.At = after(at, r.In)
+	}
+	if r.Expires == 0 && r.TTL > 0 {
+		r.Expires = after(at, r.TTL)
+	}
+}
+
 // in makes the time that counts one that counts from when the record is stored.
 func (r *record) in(d time.Duration) { r.At, r.In = 0, int64(max(d, 0)) }
 

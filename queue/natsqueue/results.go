@@ -220,33 +220,31 @@ func (b *Backend) Cancel(ctx context.Context, queue, id string) (driver.Record, 
 	if err != nil {
 		return driver.Record{}, err
 	}
+	var is *record // as it was at the moment of the decision
 	errs := q.change(ctx, 1, func(int) string { return id }, func(_ int, r *record) decision {
+		is = r
 		switch {
 		case r == nil:
 			return decision{answer: driver.ErrUnknownJob}
 		case r.Phase == waiting:
-			c := r.copy()
-			c.Cancel = true
-			c.ends(antiphon.StateCanceled, antiphon.FromError(driver.ErrCanceled), 0)
-			return decision{next: c}
+			is = r.copy()
+			is.Cancel = true
+			is.ends(antiphon.StateCanceled, antiphon.FromError(driver.ErrCanceled), 0)
+			return decision{next: is}
 		case r.Phase == leased && !r.Cancel:
-			c := r.copy()
-			c.Cancel = true
-			return decision{next: c}
+			is = r.copy()
+			is.Cancel = true
+			return decision{next: is}
 		}
 		return decision{}
 	})
 	if errs != nil {
 		return driver.Record{}, errs[0]
 	}
-	all, err := b.Lookup(ctx, queue, []string{id}, false)
-	if err == nil && len(all) == 0 { // it is not kept
-		return driver.Record{Operation: antiphon.Operation{ID: id, State: antiphon.StateCanceled, CancelRequested: true, Err: antiphon.FromError(driver.ErrCanceled)}}, nil
+	if whole, err := q.full(ctx, is); err == nil && whole != nil {
+		is = whole
 	}
-	if err != nil {
-		return driver.Record{}, err
-	}
-	return all[0], nil
+	return is.public(false), nil
 }
 
 // Pause stops, or resumes, a queue.
@@ -263,7 +261,7 @@ func (b *Backend) Pause(ctx context.Context, queue string, paused bool) error {
 		q.mu.Lock()
 		w.rev = q.gates[w.subject].rev
 		q.mu.Unlock()
-		if err := q.store(w); err != errConflict {
+		if _, err := q.store(w); err != errConflict {
 			return err
 		}
 		if err := q.sync(ctx); err != nil {

@@ -100,7 +100,7 @@ func decode(b []byte, rev uint64, at int64) (*record, error) {
 		return nil, errRecord
 	}
 	w := wire{b: b[1:]}
-	r := &record{rev: rev, updated: at}
+	r := &record{}
 	state := ""
 	for _, s := range [...]*string{&r.ID, &r.Kind, &r.Key, &r.Unique, &r.Group, &state, &r.Message, &r.ContentType} {
 		*s = w.text()
@@ -132,17 +132,6 @@ func decode(b []byte, rev uint64, at int64) (*record, error) {
 	if w.broken || r.Phase > gone {
 		return nil, errRecord
 	}
-	if r.Seq == 0 {
-		r.Seq = rev
-	}
-	if r.Created == 0 {
-		r.Created = at
-	}
-	if r.At == 0 {
-		r.At = after(at, r.In)
-	}
-	if r.Expires == 0 && r.TTL > 0 {
-		r.Expires = after(at, r.TTL)
-	}
+	r.stored(rev, at)
 	return r, nil
 }
