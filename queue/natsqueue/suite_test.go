@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,6 +61,11 @@ func open(t testing.TB, nc *nats.Conn, o *natsqueue.Options) *natsqueue.Backend 
 	return b
 }
 
+var buckets atomic.Int64
+
+// bucket is a name that no other test has.
+func bucket() string { return fmt.Sprint("bucket-", buckets.Add(1)) }
+
 // described describes the bucket on a server that outlives all rules; each has a bucket.
 func described(t *testing.T) queuetest.Store {
 	s := serve(t, t.TempDir())
@@ -72,7 +78,7 @@ func described(t *testing.T) queuetest.Store {
 		nc     *nats.Conn
 	}
 	var mu sync.Mutex
-	places, n := map[driver.Backend]place{}, 0
+	places := map[driver.Backend]place{}
 	openAt := func(t testing.TB, bucket string) driver.Backend {
 		nc := dial(t, s.ClientURL())
 		b := open(t, nc, &natsqueue.Options{Bucket: bucket})
@@ -88,10 +94,7 @@ func described(t *testing.T) queuetest.Store {
 	}
 	return queuetest.Store{
 		Open: func(t testing.TB) driver.Backend {
-			mu.Lock()
-			n++
-			bucket := fmt.Sprint("bucket-", n)
-			mu.Unlock()
+			bucket := bucket()
 			t.Cleanup(func() { // the server has goroutines for each
 				if err := admin.DeleteKeyValue(context.Background(), bucket); err != nil {
 					t.Errorf("the bucket cannot be deleted: %v", err)
