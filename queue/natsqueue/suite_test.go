@@ -67,7 +67,7 @@ var buckets atomic.Int64
 func bucket() string { return fmt.Sprint("bucket-", buckets.Add(1)) }
 
 // described describes the bucket on a server that outlives all rules; each has a bucket.
-func described(t *testing.T) queuetest.Store {
+func described(t testing.TB) queuetest.Store {
 	s := serve(t, t.TempDir())
 	admin, err := jetstream.New(dial(t, s.ClientURL()))
 	if err != nil {
