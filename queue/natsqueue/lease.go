@@ -2,6 +2,7 @@ package natsqueue
 
 import (
 	"context"
+	"slices"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -12,6 +13,24 @@ import (
 type decision struct {
 	next   *record
 	answer error
+}
+
+// passage is what has become of a job by the passing of time alone, if that is not
+// stored. It is written before anybody is told: whoever began to write while the lease
+// lasted is too late then, however long the writing takes.
+func (q *replica) passage(id string, now int64) *record {
+	j := q.jobs[id]
+	if j == nil {
+		return nil
+	}
+	v := j.view(now)
+	if !v.passed {
+		return nil
+	}
+	if v.Phase == gone {
+		v.Phase = ended
+	}
+	return v.copy()
 }
 
 // change decides on n jobs, by what has become of them, and writes what was decided. If
@@ -30,14 +49,17 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 		now := q.b.now()
 		q.promote(now)
 		var writes []write
-		var written, unsure []int
+		var written, unsure, again []int
 		var nexts []*record
 		for _, i := range open {
 			d := decide(i, q.find(id(i), now))
 			errs[i] = d.answer
 			if d.next == nil {
-				unsure = append(unsure, i)
-				continue
+				if d.next = q.passage(id(i), now); d.next == nil {
+					unsure = append(unsure, i)
+					continue
+				}
+				again = append(again, i)
 			}
 			w, err := q.job(d.next)
 			if err != nil {
@@ -47,7 +69,7 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 			writes, written, nexts = append(writes, w), append(written, i), append(nexts, d.next)
 		}
 		q.mu.Unlock()
-		open = open[:0]
+		open = again
 		if !sure {
 			open = append(open, unsure...)
 		}
@@ -57,7 +79,9 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 				case nil:
 					nexts[k].stored(writes[k].seq, q.b.now())
 				case errConflict:
-					open = append(open, written[k])
+					if !slices.Contains(open, written[k]) {
+						open = append(open, written[k])
+					}
 				default:
 					errs[written[k]] = err
 				}
@@ -107,7 +131,7 @@ func (b *Backend) Extend(ctx context.Context, queue string, x []driver.Extension
 			return decision{answer: err}
 		}
 		c := r.copy()
-		c.in(x[i].For)
+		c.At = after(b.now(), int64(max(x[i].For, 0))) // from the decision: the lease lasted then
 		if x[i].Checkpoint != nil {
 			c.Checkpoint = x[i].Checkpoint
 		}

@@ -2,6 +2,7 @@ package natsqueue
 
 import (
 	"context"
+	"slices"
 	"sort"
 
 	"github.com/antiphon-go/antiphon"
@@ -48,20 +49,17 @@ func (b *Backend) Lookup(ctx context.Context, queue string, ids []string, payloa
 	if err != nil || len(ids) == 0 {
 		return nil, err
 	}
-	if err := q.sync(ctx); err != nil {
-		return nil, err
-	}
-	var all []*record
-	q.mu.Lock()
-	now := q.b.now()
-	q.promote(now)
-	for _, id := range ids {
-		if v := q.find(id, now); v != nil {
-			all = append(all, v)
+	found := make([]*record, len(ids))
+	errs := q.change(ctx, len(ids), func(i int) string { return ids[i] }, func(i int, r *record) decision {
+		found[i] = r
+		return decision{}
+	})
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
 		}
 	}
-	q.mu.Unlock()
-	return q.records(ctx, all, payload)
+	return q.records(ctx, slices.DeleteFunc(found, func(r *record) bool { return r == nil }), payload)
 }
 
 // List returns what is known, the latest put first.
