@@ -186,6 +186,16 @@ func (b *Backend) Close() error {
 	return nil
 }
 
+// begin counts a goroutine that Close waits for, unless it is too late.
+func (b *Backend) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.ended.Add(1)
+	}
+	return !b.closed
+}
+
 func (b *Backend) isClosed() bool { return b.life.Err() != nil }
 
 // hears notes that the server's time is at least t.

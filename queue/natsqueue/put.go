@@ -56,7 +56,7 @@ func (q *replica) tryPut(ctx context.Context, r *driver.PutRequest) ([]driver.Pl
 			return nil, nil, driver.ErrClosed
 		}
 	}
-	synced := r.Capacity <= 0
+	synced := r.Capacity <= 0 && r.Claim <= 0
 	for i := range r.Jobs {
 		synced = synced && r.Jobs[i].Key == "" && r.Jobs[i].Unique == ""
 	}

@@ -72,23 +72,26 @@ type replica struct {
 	kick   chan struct{} // has room for one: something is due earlier than was known
 	turn   chan struct{} // has room for the Put whose turn it is to look for room
 
-	mu      sync.Mutex
-	applied uint64
-	jobs    map[string]*job
-	keys    map[string]*job
-	uniques map[string]*job
-	holds   map[string]hold
-	groups  map[string]*group
-	gates   map[string]gate
-	paused  bool
-	count   [classes]int
-	ready   heap
-	times   heap
-	gen     uint64
-	news    chan struct{} // closed when there is any, and then another
-	arrived chan struct{} // likewise when a record was applied
-	watches []*watch
-	swept   int64
+	flying chan struct{} // has room for the flight that is under way
+
+	mu       sync.Mutex
+	boarding *flight // that has not left
+	applied  uint64
+	jobs     map[string]*job
+	keys     map[string]*job
+	uniques  map[string]*job
+	holds    map[string]hold
+	groups   map[string]*group
+	gates    map[string]gate
+	paused   bool
+	count    [classes]int
+	ready    heap
+	times    heap
+	gen      uint64
+	news     chan struct{} // closed when there is any, and then another
+	arrived  chan struct{} // likewise when a record was applied
+	watches  []*watch
+	swept    int64
 }
 
 // replica returns that of a queue, when it is loaded.
@@ -102,7 +105,7 @@ func (b *Backend) replica(ctx context.Context, name string) (*replica, error) {
 	if q == nil {
 		q = &replica{
 			b: b, name: name, prefix: b.prefix + token(name) + ".",
-			loaded: make(chan struct{}), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+			loaded: make(chan struct{}), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), flying: make(chan struct{}, 1),
 			jobs: map[string]*job{}, keys: map[string]*job{}, uniques: map[string]*job{}, holds: map[string]hold{},
 			groups: map[string]*group{}, gates: map[string]gate{},
 			ready: heap{less: first}, times: heap{less: earlier},
@@ -171,7 +174,7 @@ func (q *replica) load() error {
 	q.mu.Lock()
 	q.feed = feed
 	q.mu.Unlock()
-	return q.sync(ctx)
+	return q.syncNow(ctx)
 }
 
 // close ends the consumer, and waits for it.
@@ -193,8 +196,48 @@ func (q *replica) close() {
 	}
 }
 
+// A flight is a question to the server that several calls wait for. All of them came
+// before it left.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
 // sync waits until the replica is as new as the store was when sync was called.
 func (q *replica) sync(ctx context.Context) error {
+	q.mu.Lock()
+	f := q.boarding
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		q.boarding = f
+		if !q.b.begin() {
+			q.boarding = nil
+			q.mu.Unlock()
+			return driver.ErrClosed
+		}
+		go q.fly(f)
+	}
+	q.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return q.b.readError(ctx, ctx.Err())
+	}
+}
+
+func (q *replica) fly(f *flight) {
+	defer q.b.ended.Done()
+	q.flying <- struct{}{}
+	q.mu.Lock()
+	q.boarding = nil
+	q.mu.Unlock()
+	f.err = q.syncNow(q.b.life)
+	<-q.flying
+	close(f.done)
+}
+
+func (q *replica) syncNow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, q.b.opts.Timeout)
 	defer cancel()
 	for {

@@ -20,7 +20,7 @@ func (b *Backend) Take(ctx context.Context, into []driver.Leased, r driver.TakeR
 		defer timer.Stop()
 		timeout = timer.C
 	}
-	n, sure := len(into), false
+	n := len(into)
 	for {
 		if b.isClosed() {
 			return into, driver.ErrClosed
@@ -28,69 +28,59 @@ func (b *Backend) Take(ctx context.Context, into []driver.Leased, r driver.TakeR
 		if ctx.Err() != nil {
 			return into, ctx.Err()
 		}
-		picked, unsure, news := q.pick(r.Max, r.Lease, sure)
+		if err := q.sync(ctx); err != nil { // others may have put what goes first
+			if ctx.Err() != nil {
+				return into, ctx.Err()
+			}
+			return into, err
+		}
+		picked, news := q.pick(r.Max, r.Lease)
 		if len(picked) > 0 {
 			var err error
 			into, err = q.lease(into, picked)
 			if len(into) > n || err != nil {
 				return into, err
 			}
-			sure = false
-			if err := q.sync(ctx); err != nil {
-				return into, err
-			}
 			continue
 		}
-		if unsure || !sure {
-			if err := q.sync(ctx); err != nil {
-				if ctx.Err() != nil {
-					return into, ctx.Err()
-				}
-				return into, err
+		for ready := false; !ready; ready, news = q.anything() {
+			select {
+			case <-news:
+			case <-timeout:
+				return into, nil
+			case <-ctx.Done():
+				return into, ctx.Err()
+			case <-b.life.Done():
+				return into, driver.ErrClosed
 			}
-			sure = true
-			continue
-		}
-		select {
-		case <-news:
-			sure = !q.grouped()
-		case <-timeout:
-			return into, nil
-		case <-ctx.Done():
-			return into, ctx.Err()
-		case <-b.life.Done():
-			return into, driver.ErrClosed
 		}
 	}
 }
 
-func (q *replica) grouped() bool {
+// anything reports whether there is anything to pick, and returns what is closed when
+// there is news.
+func (q *replica) anything() (bool, chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.groups) > 0
+	q.promote(q.b.now())
+	return q.count[isReady] > 0 && !q.paused, q.news
 }
 
-// pick takes at most n jobs out of those that are ready, as they are when leased. Those
-// of a group only if it is sure that nobody has an earlier one: otherwise it says so.
-func (q *replica) pick(n int, lease time.Duration, sure bool) (picked []*record, unsure bool, news chan struct{}) {
+// pick takes at most n jobs out of those that are ready, as they are when leased. The
+// channel is closed when there is news.
+func (q *replica) pick(n int, lease time.Duration) (picked []*record, news chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.b.now()
 	q.promote(now)
 	if q.paused {
-		return nil, false, q.news
+		return nil, q.news
 	}
 	for len(picked) < max(n, 1) && len(q.ready.all) > 0 {
-		top := q.ready.all[0]
+		top := q.ready.pop()
 		if top.gen != top.job.gen {
-			q.ready.pop()
 			continue
 		}
-		if top.job.Group != "" && !sure {
-			unsure = true
-			break
-		}
-		q.ready.pop()
 		v := top.job.view(now)
 		if v.Phase != waiting {
 			continue
@@ -103,7 +93,7 @@ func (q *replica) pick(n int, lease time.Duration, sure bool) (picked []*record,
 		c.in(lease)
 		picked = append(picked, c)
 	}
-	return picked, unsure, q.news
+	return picked, q.news
 }
 
 // lease stores what was picked, and appends what nobody else had leased before.
