@@ -101,8 +101,9 @@ func Open(ctx context.Context, js jetstream.JetStream, o *Options) (*Backend, er
 	}
 	b.life, b.die = context.WithCancel(context.Background())
 	if err := b.prepare(ctx); err != nil {
+		err = b.readError(ctx, err)
 		b.die()
-		return nil, b.readError(ctx, err)
+		return nil, err
 	}
 	return b, nil
 }

@@ -38,13 +38,18 @@
 // takes the time of the last thing it heard of as the server's, so that nothing is early;
 // it may be late by the time of a message's way.
 //
-// The fence is the server's as far as records go. What it cannot fence is what a worker
-// does elsewhere after its lease is over; and a lease whose time is over is refused by
-// the clock of who writes, which is the server's but for the way of a message.
+// The fence is the server's as far as records go: a write under a lease that another has
+// taken over, or that is known to be over to anybody who asked, is refused by it. That
+// the time of a lease is over is seen by who writes, before it writes: a settlement that
+// was on its way then is made, if nobody has looked at the job meanwhile. What cannot be
+// fenced is what a worker does elsewhere after its lease is over. A job of a group may be
+// handed out while a settlement on its way brings one before it back, whose time to live
+// had ended with its lease.
 //
 // # What it costs
 //
-// A job is three writes: put, taken, settled; two if it is claimed by who submits it. The
+// A job is three writes: put, taken, settled; two if it is claimed by who submits it. Who
+// takes asks the server first how far it is, and so does who claims. The
 // payload is in the record, and is written again with each. Puts with a Capacity are
 // made one after another. A put has at most 900 jobs, a payload a little less than half
 // of the server's max_payload.
