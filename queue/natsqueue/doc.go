@@ -23,9 +23,9 @@
 // held in memory by each process that uses it: without payload or result for those that
 // have ended, if these are of more than a kilobyte.
 //
-// There is no work-queue stream beside it. Its consumer knows no priority within
-// fairness, no group and no fence, and a job that is in two places can be in one of
-// them only.
+// There is no work-queue stream beside it, and no message schedule. A consumer's
+// acknowledgement has no fence, and its order is that of publishing, without groups and
+// priorities; and what is in two streams can come to be in one of them alone.
 //
 // # What it promises
 //
