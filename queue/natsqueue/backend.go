@@ -100,7 +100,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o *Options) (*Backend, er
 		ctx = context.Background()
 	}
 	b.life, b.die = context.WithCancel(context.Background())
-	if err := b.prepare(ctx); err != nil {
+	if err := b.persist(ctx); err != nil {
 		err = b.readError(ctx, err)
 		b.die()
 		return nil, err
@@ -108,10 +108,29 @@ func Open(ctx context.Context, js jetstream.JetStream, o *Options) (*Backend, er
 	return b, nil
 }
 
-// prepare makes the bucket, and reads what it promises.
-func (b *Backend) prepare(ctx context.Context) error {
+// persist prepares, again while the server says that the fault is its own: it may be
+// about to begin, or to choose a leader, or busy with the files of another stream.
+func (b *Backend) persist(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.opts.Timeout)
 	defer cancel()
+	for {
+		err := b.prepare(ctx)
+		var api *jetstream.APIError
+		if !errors.As(err, &api) || api.Code < 500 {
+			return err
+		}
+		timer := time.NewTimer(20 * time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
+
+// prepare makes the bucket, and reads what it promises.
+func (b *Backend) prepare(ctx context.Context) error {
 	name := "KV_" + b.opts.Bucket
 	stream, err := b.js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
