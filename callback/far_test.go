@@ -161,7 +161,7 @@ type stuck struct {
 
 func (s *stuck) close() {
 	c := make(chan struct{})
-	s.shut.Store(&c)
+	s.shut.CompareAndSwap(nil, &c) // or who waits already would never be let through
 }
 
 func (s *stuck) open() {
