@@ -103,6 +103,7 @@ func TestC5_Backlog(t *testing.T) {
 			t.Errorf("%d calls: %+v", calls.Load(), es.take())
 		}
 		f.next(callback.Reply)
+		synctest.Wait() // it is done once its answer is on its way
 		for n := byte(3); n < 6; n++ {
 			f.request("g", n, strings.Repeat("x", 500))
 		}
