@@ -170,6 +170,13 @@ func (s *stuck) open() {
 	}
 }
 
+// narrow has a wire that is shut stop messages of one kind alone.
+func (s *stuck) narrow(k callback.Kind) {
+	s.kinds = map[callback.Kind]bool{k: true}
+	c := make(chan struct{})
+	close(*s.shut.Swap(&c)) // in this order, or who waits would find the closed one again, for ever
+}
+
 func (s *stuck) stops(m *callback.Message) chan struct{} {
 	if c := s.shut.Load(); c != nil && (s.kinds == nil || s.kinds[m.Kind]) {
 		return *c

@@ -273,10 +273,7 @@ func TestC8_LanesDoNotWaitForEachOther(t *testing.T) {
 		if m := f.next(callback.Reply); string(m.Body) != "7" {
 			t.Errorf("%+v", m)
 		}
-		wire.kinds = map[callback.Kind]bool{callback.Event: true}
-		c := *wire.shut.Load()
-		wire.close()
-		close(c)
+		wire.narrow(callback.Event)
 		f.answer(f.next(callback.Request), "8")
 		if v, err := await(t, fu); v != 8 || err != nil {
 			t.Error(v, err)
