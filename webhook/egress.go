@@ -274,7 +274,8 @@ func (e *Egress) connect(ctx context.Context, d *net.Dialer, to netip.AddrPort) 
 
 // Transport returns a transport that connects where e permits: with connections and
 // limits of its own, without a proxy, whatever the environment says, and without
-// transparent decompression.
+// transparent decompression. A connection by HTTP/2 that has been silent for 15 seconds
+// is asked whether it is alive, and closed if it does not say so within 15 more.
 func (e *Egress) Transport() http.RoundTripper { return e.guard() }
 
 func (e *Egress) guard() *guard {
@@ -294,6 +295,9 @@ func (e *Egress) guard() *guard {
 		MaxResponseHeaderBytes: 64 << 10,
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
+		// One connection carries all that goes to a host: that it is dead must not wait
+		// for TCP to find out.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}}
 }
 

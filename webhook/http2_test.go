@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/antiphon-go/antiphon/webhook"
@@ -266,4 +267,112 @@ func TestNoConnectionOutlivesItsSender(t *testing.T) {
 		}
 	}
 	eventually(t, "connections", func() int { return int(open.Load()) }, 0)
+}
+
+// A peer that is gone without a word is found out, and the next connection is another.
+func TestHTTP2_DeadPeer(t *testing.T) {
+	server := httptest.NewUnstartedServer(nil)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	server.Close() // it is here for its certificate
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	synctest.Test(t, func(t *testing.T) {
+		l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+		site := &http.Server{
+			Handler:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }),
+			TLSConfig: &tls.Config{Certificates: server.TLS.Certificates, NextProtos: []string{"h2"}},
+		}
+		go site.ServeTLS(l, "", "")
+		var dialed []*frozen
+		egress := &webhook.Egress{
+			Allow: ranges("127.0.0.0/8"), TLS: &tls.Config{RootCAs: roots, ServerName: "example.com"},
+			Dial: func(context.Context, netip.AddrPort) (net.Conn, error) {
+				here, there := net.Pipe()
+				l.conns <- there
+				dialed = append(dialed, &frozen{Conn: here, thawed: make(chan struct{})})
+				return dialed[len(dialed)-1], nil
+			},
+		}
+		client := egress.Client()
+		push := func() error {
+			resp, err := client.Post("https://127.0.0.1/", "text/plain", strings.NewReader("x"))
+			if err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				err = resp.Body.Close()
+			}
+			return err
+		}
+		for range 2 {
+			if err := push(); err != nil || len(dialed) != 1 {
+				t.Fatal(err, len(dialed))
+			}
+			time.Sleep(time.Minute) // whoever answers to pings is kept
+		}
+		dialed[0].dead.Store(true)
+		if err := push(); err == nil {
+			t.Error("the dead answer")
+		}
+		time.Sleep(30 * time.Second)
+		if err := push(); err != nil || len(dialed) != 2 {
+			t.Error(err, len(dialed))
+		}
+		client.CloseIdleConnections()
+		_ = site.Close()
+		for _, c := range dialed {
+			_ = c.Close()
+		}
+	})
+}
+
+// pipes is a listener on pipes.
+type pipes struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.closed) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
+
+// A frozen connection is one whose other end is gone without a word, once it is dead.
+type frozen struct {
+	net.Conn
+	dead   atomic.Bool
+	once   sync.Once
+	thawed chan struct{}
+}
+
+func (f *frozen) Read(b []byte) (int, error) {
+	n, err := f.Conn.Read(b)
+	if err == nil && f.dead.Load() {
+		<-f.thawed
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+func (f *frozen) Write(b []byte) (int, error) {
+	if f.dead.Load() {
+		return len(b), nil
+	}
+	return f.Conn.Write(b)
+}
+
+func (f *frozen) Close() error {
+	f.once.Do(func() { close(f.thawed) })
+	return f.Conn.Close()
 }
