@@ -75,7 +75,7 @@ type MemorySeen struct {
 	mu     sync.Mutex
 	known  map[string]*sighting
 	done   sightings // in the order in which they are forgotten
-	claims sightings // in the order in which they were made
+	claims sightings // in the order in which they end
 }
 
 // A sighting is what is known of one message, an element of one of two rings.
@@ -144,7 +144,7 @@ func (s *MemorySeen) Claim(_ context.Context, key, owner string, lease time.Dura
 		e.leave()
 	}
 	e.owner, e.done, e.until = owner, false, now.Add(lease)
-	s.claims.push(e)
+	s.claims.insert(e)
 	return SeenNew, nil
 }
 
@@ -190,7 +190,7 @@ func (s *MemorySeen) Len() int {
 	return len(s.known)
 }
 
-// forget drops what is over: all that is done, and the oldest claims.
+// forget drops what is over.
 func (s *MemorySeen) forget(now time.Time) {
 	for e := s.done.first(); e != nil && !now.Before(e.until); e = s.done.first() {
 		s.drop(e)
@@ -229,9 +229,20 @@ func (l *sightings) first() *sighting {
 	return l.root.next
 }
 
-func (l *sightings) push(e *sighting) {
-	e.prev, e.next = l.root.prev, &l.root
-	e.prev.next, l.root.prev = e, e
+func (l *sightings) push(e *sighting) { l.after(l.root.prev, e) }
+
+// insert adds e where its end belongs: last, unless leases differ.
+func (l *sightings) insert(e *sighting) {
+	at := l.root.prev
+	for at != &l.root && at.until.After(e.until) {
+		at = at.prev
+	}
+	l.after(at, e)
+}
+
+func (*sightings) after(at, e *sighting) {
+	e.prev, e.next = at, at.next
+	at.next, e.next.prev = e, e
 }
 
 func (e *sighting) leave() {

@@ -50,6 +50,25 @@ func TestMemorySeenIsBounded(t *testing.T) {
 	})
 }
 
+// A claim that is over makes room, whatever longer ones were made before it.
+func TestMemorySeenOfSeveralLeases(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		ctx := context.Background()
+		s := webhook.NewMemorySeen(&webhook.MemorySeenOptions{Max: 4})
+		for i, lease := range []time.Duration{3, 1, 4, 2} {
+			if got, err := s.Claim(ctx, fmt.Sprint(i), "me", lease*time.Minute); got != webhook.SeenNew || err != nil {
+				t.Fatal(got, err)
+			}
+		}
+		for left := 3; left >= 0; left-- {
+			time.Sleep(time.Minute)
+			if s.Len() != left {
+				t.Errorf("%d are remembered, not %d", s.Len(), left)
+			}
+		}
+	})
+}
+
 func TestX5_MemorySeenZeroValue(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var s webhook.MemorySeen
