@@ -14,12 +14,14 @@ import (
 // JSON form.
 const OperationContentType = "application/vnd.antiphon.operation+json"
 
-// pushTo is the field of a job's header that has the URL which its outcome is pushed to.
-const pushTo = "webhook-push-to"
+// PushToHeader is the field of a job's header that has the URL which its outcome is pushed
+// to. A poller.Server that has it among its ServerOptions.Headers takes that URL from
+// whoever starts an operation by HTTP, who can then wait for the push and poll as well.
+const PushToHeader = "webhook-push-to"
 
 // PushTo returns the header of a job (queue.SubmitOptions.Header) whose outcome [Push]
 // sends to url: that of an [Inbox], say.
-func PushTo(url string) map[string]string { return map[string]string{pushTo: url} }
+func PushTo(url string) map[string]string { return map[string]string{PushToHeader: url} }
 
 // Push returns a queue.Options.Ending that has s push how a job ended to the URL that
 // the job carries; see [PushTo]. Jobs without one end as they would.
@@ -32,7 +34,7 @@ func PushTo(url string) map[string]string { return map[string]string{pushTo: url
 // webhook.dead tells of it; so does a message that is too large.
 func Push(s *Sender) func(context.Context, antiphon.Operation) error {
 	return func(ctx context.Context, op antiphon.Operation) error {
-		to := op.Metadata[pushTo]
+		to := op.Metadata[PushToHeader]
 		if to == "" {
 			return nil
 		}
@@ -59,7 +61,7 @@ func callbackDelivery(g *Egress, to string, op antiphon.Operation) (delivery, er
 	}
 	others := make(map[string]string, len(op.Metadata))
 	for k, v := range op.Metadata {
-		if k != pushTo { // who has that URL may answer
+		if k != PushToHeader { // who has that URL may answer
 			others[k] = v
 		}
 	}

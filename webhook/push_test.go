@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/poller"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/webhook"
 	"github.com/antiphon-go/antiphon/webhook/webhooktest"
@@ -102,6 +104,37 @@ func TestPush(t *testing.T) {
 			if e.Kind != "http://asker.example" || !strings.HasPrefix(e.ID, "op_") {
 				t.Errorf("%+v", e)
 			}
+		}
+	})
+}
+
+// Whoever starts an operation over HTTP can have its outcome pushed, and nobody sees where.
+func TestPushToHeader(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		back := &webhooktest.Target{}
+		b.mu.Lock()
+		b.targets["asker.example"] = back
+		b.mu.Unlock()
+		q, end := working(t, b, func(_ context.Context, n int) (string, error) { return fmt.Sprint(n), nil })
+		defer end()
+		status := poller.Serve(q.Operations(nil), &poller.ServerOptions{Headers: []string{webhook.PushToHeader}})
+		r := httptest.NewRequestWithContext(b.t.Context(), "POST", "/", strings.NewReader("5"))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set(webhook.PushToHeader, "http://asker.example/answers/token")
+		w := httptest.NewRecorder()
+		status.ServeHTTP(w, r)
+		after(time.Minute)
+		got := back.Pushed()
+		if w.Code != http.StatusOK || len(got) != 1 || got[0].Path != "/answers/token" || string(operation(t, got[0]).Result) != `"5"` {
+			t.Errorf("answered %d %s, pushed %+v", w.Code, w.Body, got)
+		}
+		seen := httptest.NewRecorder()
+		status.ServeHTTP(seen, httptest.NewRequestWithContext(b.t.Context(), "GET", "/operations/"+operation(t, got[0]).ID, nil))
+		if seen.Code != http.StatusOK || !strings.Contains(seen.Body.String(), `"Succeeded"`) || strings.Contains(seen.Body.String(), "token") {
+			t.Errorf("%d: who sees the operation may answer for others: %s", seen.Code, seen.Body)
+		}
+		if err := status.Shutdown(b.t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }
