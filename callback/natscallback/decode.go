@@ -16,49 +16,76 @@ import (
 // decode reads what came to an inbox: to one that nobody else has, under its address
 // and an id, or to a name.
 func decode(msg *nats.Msg, own string, now time.Time) (*callback.Message, error) {
-	h := msg.Header
-	m := &callback.Message{Kind: kindOf(own != "", msg.Reply != ""), Body: msg.Data}
+	m := &callback.Message{Kind: kindOf(own != "", msg.Reply != ""), ReplyTo: msg.Reply, Body: msg.Data}
 	if len(m.Body) == 0 {
 		m.Body = nil
-	}
-	if text, ok := first(h, headerKind); ok {
-		if m.Kind = kindNamed(text); m.Kind == 0 {
-			return nil, malformed("unknown kind")
-		}
 	}
 	ok := true
 	switch {
 	case own != "":
 		m.To = own
-		ok = id(&m.ID, strings.TrimPrefix(msg.Subject, own))
+		ok = readSubject(m, strings.TrimPrefix(msg.Subject, own), now)
 	case strings.HasPrefix(msg.Subject, controls):
 		m.To = strings.TrimPrefix(msg.Subject, controls)
 	default:
 		m.To = msg.Subject
 	}
-	if own != "" && len(m.Body) == 0 && m.Kind == callback.Reply {
-		if status, _ := first(h, headerStatus); status == noResponders {
+	readReply(m, now)
+	if len(msg.Header) > 0 {
+		if own != "" && bounced(msg) {
 			m.Err = undeliverable
-			return m, badUnless(ok)
-		}
-	}
-	if msg.Reply != "" {
-		m.ReplyTo = msg.Reply
-		// Of others, the end of the address is theirs: they may use it again.
-		if i := strings.LastIndexByte(msg.Reply, '.') + 1; i > 1 && ours(h) && h[headerID] == nil {
-			if id(&m.ID, msg.Reply[i:]) {
-				m.ReplyTo = msg.Reply[:i]
+		} else if ok = readHeader(m, msg.Header, now) && ok; ok {
+			var err error
+			if m.Header, err = header(msg.Header); err != nil {
+				return nil, err
 			}
 		}
 	}
+	switch {
+	case len(m.To) > callback.MaxAddress || len(m.ReplyTo) > callback.MaxAddress || !utf8.ValidString(m.To) || !utf8.ValidString(m.ReplyTo):
+		return nil, malformed("an address exceeds its limit, or is not UTF-8")
+	case !ok || !complete(m):
+		return nil, malformed("incomplete")
+	}
+	return m, nil
+}
+
+// readSubject reads what follows the address of an inbox that nobody else has. A plain
+// responder sends back what there was when the question was asked.
+func readSubject(m *callback.Message, token string, now time.Time) bool {
+	id, left, ours := strings.Cut(token, answering)
+	if !ours {
+		id, _, _ = strings.Cut(token, asking)
+	}
+	return readID(&m.ID, id) && (!ours || readTimeout(m, left, now))
+}
+
+// readReply takes the reply subject apart if it is one of ours. Of others, its end is
+// theirs: they may use it again.
+func readReply(m *callback.Message, now time.Time) {
+	i := strings.LastIndexByte(m.ReplyTo, '.') + 1
+	token, left, ours := strings.Cut(m.ReplyTo[i:], asking)
+	if i < 2 || !ours {
+		return
+	}
+	var its callback.Message
+	if readID(&its.ID, token) && (left == "" || readTimeout(&its, left, now)) {
+		m.ReplyTo, m.ID, m.Deadline = m.ReplyTo[:i], its.ID, its.Deadline
+	}
+}
+
+// readHeader reads what is ours in h.
+func readHeader(m *callback.Message, h nats.Header, now time.Time) bool {
+	ok := true
+	if text, given := first(h, headerKind); given {
+		m.Kind = kindNamed(text)
+		ok = m.Kind != 0
+	}
 	if text, given := first(h, headerID); given {
-		ok = ok && id(&m.ID, text)
+		ok = readID(&m.ID, text) && ok
 	}
 	if text, given := first(h, headerReplyTo); given {
 		m.ReplyTo = text
-	}
-	if len(m.To) > callback.MaxAddress || len(m.ReplyTo) > callback.MaxAddress || !utf8.ValidString(m.To) || !utf8.ValidString(m.ReplyTo) {
-		return nil, malformed("an address exceeds its limit, or is not UTF-8")
 	}
 	if text, given := first(h, headerSeq); given {
 		n, err := strconv.ParseUint(text, 10, 32)
@@ -66,9 +93,7 @@ func decode(msg *nats.Msg, own string, now time.Time) (*callback.Message, error)
 		ok = ok && err == nil
 	}
 	if text, given := first(h, headerTimeout); given {
-		n, err := strconv.ParseUint(text, 10, 64)
-		m.Deadline = now.Add(time.Duration(min(n, uint64(maxTimeout))) * time.Microsecond)
-		ok = ok && err == nil
+		ok = readTimeout(m, text, now) && ok
 	}
 	if text, given := first(h, headerError); given {
 		m.Err = new(antiphon.Error)
@@ -77,12 +102,24 @@ func decode(msg *nats.Msg, own string, now time.Time) (*callback.Message, error)
 		code, _ := first(h, headerServiceCode)
 		m.Err = antiphon.Errorf(antiphon.CodeUnknown, "%s (%s)", text, code)
 	}
-	if err := badUnless(ok && complete(m)); err != nil {
-		return nil, err
-	}
-	var err error
-	m.Header, err = header(h)
-	return m, err
+	return ok
+}
+
+func readTimeout(m *callback.Message, text string, now time.Time) bool {
+	n, err := strconv.ParseUint(text, 10, 64)
+	m.Deadline = now.Add(time.Duration(min(n, uint64(maxTimeout))) * time.Microsecond)
+	return err == nil
+}
+
+// readID reads an id, or what stands for none.
+func readID(to *callback.ID, text string) bool {
+	return text == nobody || to.UnmarshalText([]byte(text)) == nil
+}
+
+// bounced reports whether the server says that nobody listens.
+func bounced(msg *nats.Msg) bool {
+	status, _ := first(msg.Header, headerStatus)
+	return status == noResponders && len(msg.Data) == 0 && msg.Header[headerKind] == nil
 }
 
 // undeliverable is what a request is answered with that nobody got.
@@ -94,11 +131,6 @@ func first(h nats.Header, name string) (string, bool) {
 		return "", false
 	}
 	return v[0], true
-}
-
-// id reads a token, which may stand for none.
-func id(to *callback.ID, text string) bool {
-	return text == nobody || to.UnmarshalText([]byte(text)) == nil
 }
 
 func kindNamed(text string) callback.Kind {
@@ -148,13 +180,6 @@ func header(h nats.Header) (map[string]string, error) {
 		}
 	}
 	return all, nil
-}
-
-func badUnless(ok bool) error {
-	if ok {
-		return nil
-	}
-	return malformed("incomplete")
 }
 
 func malformed(why string) error {

@@ -30,11 +30,19 @@
 //
 // # What is on the wire
 //
-// A request is published to the name that is asked, with a reply subject whose last
-// token is its id. A process has one inbox for all of its answers, _INBOX.xxx.*, with
-// the prefix that its connection has. Headers are NATS headers of the same name, trace
-// context (traceparent, tracestate) among them. What NATS has no field for are these,
-// and each may be missing:
+// A process has one inbox for all of its answers, _INBOX.xxx.*, with the prefix that its
+// connection has. A question and its answer need no header, which would cost as much as
+// all the rest: what they need is in the last token of the reply subject.
+//
+//	_INBOX.xxx.id~30000000  the reply subject of a request, which is published to the
+//	                        name that is asked: its id, 22 characters of base64url, and
+//	                        the microseconds that remain, if there is an end to them
+//	_INBOX.xxx.id!29999000  the subject of an answer. One to the whole reply subject is
+//	                        as good, so m.Respond is
+//
+// A _ stands for no id. Headers are NATS headers of the same name, trace context
+// (traceparent, tracestate) among them. What NATS has no field for are these, and each
+// may be missing:
 //
 //	Antiphon-Kind      request, reply, part, progress, cancel, credit or event, unless it
 //	                   can be told from the subjects: in an inbox for answers it is a
@@ -42,7 +50,7 @@
 //	Antiphon-Id        the id, unless it is in a subject
 //	Antiphon-Reply-To  where the sender listens, unless it is the reply subject
 //	Antiphon-Seq       the number of a part, a report, a credit
-//	Antiphon-Timeout   the time that remains, in microseconds
+//	Antiphon-Timeout   the microseconds that remain, unless they are in a subject
 //	Antiphon-Error     the error, in the JSON of antiphon.Error
 //	Antiphon-Header    name=value, escaped as in a query: a header that NATS would not
 //	                   carry as it is

@@ -19,10 +19,10 @@ import (
 const (
 	prefix        = "Antiphon-"
 	headerKind    = prefix + "Kind"     // callback.Kind as text, unless it can be seen
-	headerID      = prefix + "Id"       // unless it is the end of a subject
+	headerID      = prefix + "Id"       // unless it is in a subject
 	headerReplyTo = prefix + "Reply-To" // unless it is NATS's own
 	headerSeq     = prefix + "Seq"
-	headerTimeout = prefix + "Timeout" // microseconds that remain
+	headerTimeout = prefix + "Timeout" // microseconds that remain, unless they are in a subject
 	headerError   = prefix + "Error"   // as JSON
 	headerMore    = prefix + "Header"  // name=value, escaped as in a query: what NATS cannot carry as it is
 )
@@ -53,57 +53,53 @@ const headroom = 64 << 10
 // maxErrorSize is how many bytes of an error travel whole.
 const maxErrorSize = 32 << 10
 
+// The last token of an address of ours is an id, and after one of these the time that
+// remains, in microseconds, or nothing if that has no end. So neither a question nor its
+// answer needs a header, which costs as much as all the rest.
+const (
+	asking    = "~" // in the reply subject of a request, which a plain responder sends back
+	answering = "!" // in the subject of what comes back from one of us
+)
+
 // An outgoing is a message that is ready to be published.
 type outgoing struct {
-	msg      *nats.Msg
-	kind     callback.Kind
-	id       callback.ID
-	replyTo  string
-	deadline time.Time
-	size     int
+	*callback.Message
+	header nats.Header // nil if there is none
+	size   int
 }
 
-// encode makes the message that is published for m.
+// encode checks m, and makes its header.
 func (t *Transport) encode(m *callback.Message) (outgoing, error) {
-	o := outgoing{kind: m.Kind, id: m.ID, replyTo: m.ReplyTo, deadline: m.Deadline}
+	o := outgoing{Message: m}
 	if err := check(m); err != nil {
 		return o, err
 	}
 	if len(m.Body) > t.caps.MaxBody {
 		return o, tooLarge(len(m.Body), t.caps.MaxBody)
 	}
-	msg := &nats.Msg{Data: m.Body, Header: make(nats.Header, 1+len(m.Header))}
-	o.msg = msg
-	set := func(k, v string) { msg.Header[k] = []string{v} }
-	inSubject := strings.HasSuffix(m.To, ".")
-	switch {
-	case inSubject:
-		msg.Subject = m.To + token(m.ID)
-	case m.Kind == callback.Cancel || m.Kind == callback.Credit:
-		msg.Subject = controls + m.To
-	default:
-		msg.Subject = m.To
+	set := func(k, v string) {
+		if o.header == nil {
+			o.header = make(nats.Header, 4)
+		}
+		o.header[k] = append(o.header[k], v)
 	}
-	inReply := m.Kind == callback.Request && strings.HasSuffix(m.ReplyTo, ".")
-	switch {
-	case inReply:
-		msg.Reply = m.ReplyTo + token(m.ID)
-	case m.Kind == callback.Request:
-		msg.Reply = m.ReplyTo
-	case m.ReplyTo != "":
+	toOwn, fromOwn := o.toOwn(), o.fromOwn()
+	if m.Kind != kindOf(toOwn, m.Kind == callback.Request && m.ReplyTo != "") {
+		set(headerKind, m.Kind.String())
+	}
+	if m.Kind != callback.Request && m.ReplyTo != "" {
 		set(headerReplyTo, m.ReplyTo)
 	}
-	if !inSubject && !inReply && !m.ID.IsZero() {
-		set(headerID, m.ID.String())
+	if !toOwn && !fromOwn {
+		if !m.ID.IsZero() {
+			set(headerID, m.ID.String())
+		}
+		if !m.Deadline.IsZero() {
+			set(headerTimeout, "") // which is known when it leaves
+		}
 	}
 	if m.Seq != 0 {
 		set(headerSeq, strconv.FormatUint(uint64(m.Seq), 10))
-	}
-	if !m.Deadline.IsZero() {
-		set(headerTimeout, timeout(m.Deadline, time.Now()))
-	}
-	if shows := kindOf(inSubject, msg.Reply != ""); m.Kind != shows || !ours(msg.Header) && m.Kind == callback.Request {
-		set(headerKind, m.Kind.String())
 	}
 	if m.Err != nil {
 		text, err := encodeError(m.Err)
@@ -111,23 +107,69 @@ func (t *Transport) encode(m *callback.Message) (outgoing, error) {
 			return o, err
 		}
 		set(headerError, text)
-		if !inSubject { // the asker may be none of us
+		if !toOwn { // the asker may be none of us
 			set(headerServiceError, m.Err.Message)
 			set(headerServiceCode, string(m.Err.Code))
 		}
 	}
 	for k, v := range m.Header {
 		if plainName(k) && plainValue(v) {
-			msg.Header[k] = []string{v}
+			set(k, v)
 		} else {
-			msg.Header[headerMore] = append(msg.Header[headerMore], url.QueryEscape(k)+"="+url.QueryEscape(v))
+			set(headerMore, url.QueryEscape(k)+"="+url.QueryEscape(v))
 		}
 	}
-	o.size = sizeOf(msg)
-	if limit := t.maxPayload; len(m.Body)+headerSize(msg) > limit {
-		return o, tooLarge(len(m.Body)+headerSize(msg), limit)
+	size := headerSize(o.header)
+	o.size = weight(len(m.To)+len(m.ReplyTo), size, len(m.Body))
+	if limit := t.maxPayload; len(m.Body)+size > limit {
+		return o, tooLarge(len(m.Body)+size, limit)
 	}
 	return o, nil
+}
+
+// toOwn reports whether o goes to an inbox that nobody else has.
+func (o *outgoing) toOwn() bool { return strings.HasSuffix(o.To, ".") }
+
+// fromOwn reports whether o is a request whose answers go to such an inbox.
+func (o *outgoing) fromOwn() bool {
+	return o.Kind == callback.Request && strings.HasSuffix(o.ReplyTo, ".")
+}
+
+// subjects returns where o is published, and the reply subject.
+func (o *outgoing) subjects(now time.Time) (subject, reply string) {
+	switch {
+	case o.toOwn():
+		subject = o.address(o.To, answering, now)
+	case o.Kind == callback.Cancel || o.Kind == callback.Credit:
+		subject = controls + o.To
+	default:
+		subject = o.To
+	}
+	switch {
+	case o.fromOwn():
+		reply = o.address(o.ReplyTo, asking, now)
+	case o.Kind == callback.Request:
+		reply = o.ReplyTo
+	}
+	return subject, reply
+}
+
+// address is the subject for the message in an inbox that nobody else has.
+func (o *outgoing) address(inbox string, mark string, now time.Time) string {
+	var room [128]byte
+	b := append(room[:0], inbox...)
+	if o.ID.IsZero() {
+		b = append(b, nobody...)
+	} else {
+		b, _ = o.ID.AppendText(b) // which never fails
+	}
+	switch {
+	case !o.Deadline.IsZero():
+		b = appendTimeout(append(b, mark...), o.Deadline, now)
+	case mark == asking:
+		b = append(b, mark...)
+	}
+	return string(b)
 }
 
 // kindOf is what a message without a kind is.
@@ -141,20 +183,10 @@ func kindOf(inOwnInbox, hasReply bool) callback.Kind {
 	return callback.Event
 }
 
-// ours reports whether a message with the header h was sent by one of us.
-func ours(h nats.Header) bool { return h[headerTimeout] != nil || h[headerKind] != nil }
-
-func token(id callback.ID) string {
-	if id.IsZero() {
-		return nobody
-	}
-	return id.String()
-}
-
-// timeout is how much time remains until deadline. One that is over has none, and
-// what is longer than 31 years is as long as that.
-func timeout(deadline, now time.Time) string {
-	return strconv.FormatInt(min(int64(max(deadline.Sub(now), 0)/time.Microsecond), maxTimeout), 10)
+// appendTimeout writes how much time remains until deadline. One that is over has none,
+// and what is longer than 31 years is as long as that.
+func appendTimeout(b []byte, deadline, now time.Time) []byte {
+	return strconv.AppendInt(b, min(int64(max(deadline.Sub(now), 0)/time.Microsecond), maxTimeout), 10)
 }
 
 const maxTimeout = int64(1e15)
@@ -259,17 +291,18 @@ func plainValue(v string) bool {
 	return true
 }
 
-func headerSize(msg *nats.Msg) int {
-	n := len("NATS/1.0\r\n\r\n")
-	for k, vs := range msg.Header {
+func headerSize(h nats.Header) int {
+	if len(h) == 0 {
+		return 0
+	}
+	n := len("NATS/1.0\r\n\r\n") + len("1000000000000000") // for a timeout
+	for k, vs := range h {
 		for _, v := range vs {
 			n += len(k) + len(v) + len(": \r\n")
 		}
 	}
-	return n + len("1000000000000000") // a timeout is written anew
+	return n
 }
 
-// sizeOf is about what a message weighs while it waits.
-func sizeOf(msg *nats.Msg) int {
-	return 300 + len(msg.Subject) + len(msg.Reply) + headerSize(msg) + len(msg.Data)
-}
+// weight is about what a message weighs while it waits.
+func weight(addresses, header, body int) int { return 300 + addresses + header + body }

@@ -14,7 +14,9 @@ import (
 // Whatever comes is a message within the limits, or malformed.
 func FuzzDecode(f *testing.F) {
 	id := callback.ID{1, 2, 3}.String()
-	f.Add("name", "_INBOX.a."+id, []byte("NATS/1.0\r\nAntiphon-Timeout: 1\r\n\r\n"), []byte("body"), false)
+	f.Add("name", "_INBOX.a."+id+"~30000000", []byte{}, []byte("body"), false)
+	f.Add("_INBOX.a."+id+"!29000000", "", []byte{}, []byte("body"), true)
+	f.Add("name", "_INBOX.a._~", []byte("NATS/1.0\r\nAntiphon-Timeout: 1\r\n\r\n"), []byte("body"), false)
 	f.Add("_INBOX.a."+id, "", []byte("NATS/1.0 503\r\n\r\n"), []byte{}, true)
 	f.Add("_INBOX.a."+id, "", []byte("NATS/1.0\r\nAntiphon-Error: {}\r\nAntiphon-Seq: 7\r\n\r\n"), []byte{}, true)
 	f.Add("_ANTIPHON.name", "", []byte("NATS/1.0\r\nAntiphon-Kind: cancel\r\nAntiphon-Id: "+id+"\r\nAntiphon-Reply-To: x.\r\n\r\n"), []byte{}, false)

@@ -152,7 +152,7 @@ func (in *inbox) take(msg *nats.Msg, from int) {
 		in.put(arrival{err: err, size: 100})
 		return
 	}
-	if in.put(arrival{m: m, size: sizeOf(msg)}) {
+	if in.put(arrival{m: m, size: weight(len(msg.Subject)+len(msg.Reply), headerSize(msg.Header), len(msg.Data))}) {
 		return
 	}
 	in.t.observe(antiphon.Event{Name: "nats.dropped", Kind: m.Kind.String() + " " + m.To, ID: idString(m.ID), Count: 1, Err: callback.ErrFull})

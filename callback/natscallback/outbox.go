@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/callback"
 )
@@ -115,7 +117,7 @@ func (t *Transport) offer(o *outgoing, waits bool) (taken bool, room <-chan stru
 		t.mu.Unlock()
 		return true, nil, callback.ErrClosed
 	}
-	l := laneOf(o.kind)
+	l := laneOf(o.Kind)
 	if !t.fits(l, o.size) {
 		if waits && t.out.room == nil {
 			t.out.room = make(chan struct{})
@@ -174,32 +176,47 @@ func (t *Transport) publish() {
 }
 
 func (t *Transport) publishOne(o outgoing) {
-	if !o.deadline.IsZero() {
-		now := time.Now()
-		if !now.Before(o.deadline) && laneOf(o.kind) != control {
-			t.observe(antiphon.Event{Name: "nats.dropped", Kind: o.kind.String() + " " + o.msg.Subject, ID: idString(o.id), Count: 1, Err: callback.ErrExpired})
-			return
-		}
-		o.msg.Header[headerTimeout][0] = timeout(o.deadline, now)
+	now := time.Now()
+	if !o.Deadline.IsZero() && !now.Before(o.Deadline) && laneOf(o.Kind) != control {
+		t.observe(antiphon.Event{Name: "nats.dropped", Kind: o.name(), ID: idString(o.ID), Count: 1, Err: callback.ErrExpired})
+		return
 	}
-	err := t.nc.PublishMsg(o.msg)
+	err := t.hand(o, now)
 	if err == nil {
 		return
 	}
-	t.observe(antiphon.Event{Name: "nats.unsent", Kind: o.kind.String() + " " + o.msg.Subject, ID: idString(o.id), Err: err})
-	if o.kind == callback.Request && notTaken(err) {
+	t.observe(antiphon.Event{Name: "nats.unsent", Kind: o.name(), ID: idString(o.ID), Err: err})
+	if o.Kind == callback.Request && notTaken(err) {
 		t.bounce(o)
 	}
 }
+
+// hand gives o to nats.go.
+func (t *Transport) hand(o outgoing, now time.Time) error {
+	subject, reply := o.subjects(now)
+	switch {
+	case o.header != nil:
+		if left := o.header[headerTimeout]; left != nil {
+			left[0] = string(appendTimeout(nil, o.Deadline, now))
+		}
+		return t.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Header: o.header, Data: o.Body})
+	case reply != "":
+		return t.nc.PublishRequest(subject, reply, o.Body)
+	}
+	return t.nc.Publish(subject, o.Body)
+}
+
+// name is what observers are told of o.
+func (o *outgoing) name() string { return o.Kind.String() + " " + o.To }
 
 // bounce answers a request of ours that could not be published, as if nobody had been
 // there for it.
 func (t *Transport) bounce(o outgoing) {
 	t.mu.Lock()
-	in := t.inboxes[o.replyTo]
+	in := t.inboxes[o.ReplyTo]
 	t.mu.Unlock()
 	if in != nil {
-		in.put(arrival{m: &callback.Message{Kind: callback.Reply, ID: o.id, To: o.replyTo, Err: undeliverable}})
+		in.put(arrival{m: &callback.Message{Kind: callback.Reply, ID: o.ID, To: o.ReplyTo, Err: undeliverable}})
 	}
 }
 

@@ -105,10 +105,14 @@ func TestWhatIsOnTheWire(t *testing.T) {
 		}
 		return got
 	}
-	m := send(callback.Message{Kind: callback.Request, Deadline: time.Now().Add(time.Hour), Body: []byte("q"), Header: map[string]string{"tracestate": "a=b", "odd name": "\n"}}, plain)
-	if m.Reply != in.Addr()+id.String() || string(m.Data) != "q" || m.Header.Get("tracestate") != "a=b" || m.Header.Get("Antiphon-Header") != "odd+name=%0A" ||
-		len(m.Header) != 3 || len(m.Header.Get("Antiphon-Timeout")) != len("3599999999") {
+	hour := time.Now().Add(time.Hour)
+	m := send(callback.Message{Kind: callback.Request, Deadline: hour, Body: []byte("q")}, plain)
+	if !strings.HasPrefix(m.Reply, in.Addr()+id.String()+"~359999") || len(m.Reply) != len(in.Addr())+22+1+len("3599999999") || string(m.Data) != "q" || len(m.Header) > 0 {
 		t.Errorf("%q %q %v", m.Reply, m.Data, m.Header)
+	}
+	m = send(callback.Message{Kind: callback.Request, Header: map[string]string{"tracestate": "a=b", "odd name": "\n"}}, plain)
+	if m.Reply != in.Addr()+id.String()+"~" || m.Header.Get("tracestate") != "a=b" || m.Header.Get("Antiphon-Header") != "odd+name=%0A" || len(m.Header) != 2 {
+		t.Errorf("%q %v", m.Reply, m.Header)
 	}
 	m = send(callback.Message{Kind: callback.Cancel}, ours)
 	if m.Reply != "" || m.Header.Get("Antiphon-Kind") != "cancel" || m.Header.Get("Antiphon-Id") != id.String() || m.Header.Get("Antiphon-Reply-To") != in.Addr() {
@@ -118,8 +122,28 @@ func TestWhatIsOnTheWire(t *testing.T) {
 	if m.Header.Get("Antiphon-Kind") != "credit" || m.Header.Get("Antiphon-Seq") != "7" {
 		t.Errorf("%v", m.Header)
 	}
-	_ = native.Publish(in.Addr()+id.String(), []byte("r"))
-	if r := receive(t, in); r.Kind != callback.Reply || r.ID != id || string(r.Body) != "r" || r.Err != nil {
+	// What a plain responder sends back, what its server says in its stead, and one of us.
+	for _, end := range []string{"", "~", "~3600000000"} {
+		_ = native.Publish(in.Addr()+id.String()+end, []byte("r"))
+		if r := receive(t, in); r.Kind != callback.Reply || r.ID != id || string(r.Body) != "r" || r.Err != nil || !r.Deadline.IsZero() {
+			t.Errorf("%q: %+v", end, r)
+		}
+	}
+	if err := tr.Send(none, &callback.Message{Kind: callback.Request, ID: id, To: "nobody." + name, ReplyTo: in.Addr(), Deadline: hour}); err != nil {
+		t.Fatal(err)
+	}
+	if r := receive(t, in); r.Kind != callback.Reply || r.ID != id || error(r.Err) != callback.ErrUndeliverable {
+		t.Errorf("%+v", r)
+	}
+	raw, _ := native.SubscribeSync(in.Addr() + "*")
+	_ = native.Flush()
+	if err := tr.Send(none, &callback.Message{Kind: callback.Reply, ID: id, To: in.Addr(), Deadline: hour, Body: []byte("r")}); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := raw.NextMsg(patience); err != nil || !strings.HasPrefix(m.Subject, in.Addr()+id.String()+"!359999") || len(m.Header) > 0 {
+		t.Error(m, err)
+	}
+	if r := receive(t, in); r.ID != id || time.Until(r.Deadline) < 50*time.Minute {
 		t.Errorf("%+v", r)
 	}
 }
