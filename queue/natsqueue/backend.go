@@ -31,6 +31,8 @@ type Options struct {
 	SyncAlways bool
 	// Timeout is how long to wait for an answer of the server. 0 means 5 seconds.
 	Timeout time.Duration
+	// Observer is told of the events listed in the package comment. nil means nobody.
+	Observer antiphon.Observer
 }
 
 // A Backend is a [driver.Backend] on NATS JetStream, with all that is optional but
@@ -242,6 +244,15 @@ func (b *Backend) subject(queue, kind, name string) string {
 }
 
 func token(s string) string { return base64.RawURLEncoding.EncodeToString([]byte("a" + s)) }
+
+// untoken is the name of a token, or nothing.
+func untoken(s string) string {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(raw) == 0 || raw[0] != 'a' {
+		return ""
+	}
+	return string(raw[1:])
+}
 
 func (b *Backend) tooLarge(n int) error {
 	if n <= b.caps.MaxPayload {

@@ -46,7 +46,11 @@ func (q *replica) fly(f *flight) {
 	q.mu.Lock()
 	q.boarding = nil
 	q.mu.Unlock()
-	f.err = q.syncNow(q.b.life)
+	if f.err = q.syncNow(q.b.life); f.err == nil {
+		q.goesOn()
+	} else if !q.b.isClosed() {
+		q.stalls(f.err)
+	}
 	<-q.flying
 	close(f.done)
 }

@@ -41,6 +41,7 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 	for i := range open {
 		open[i] = i
 	}
+	lost := 0
 	for sure := false; len(open) > 0; {
 		if q.b.isClosed() {
 			return q.all(errs, open, driver.ErrClosed)
@@ -74,17 +75,23 @@ func (q *replica) change(ctx context.Context, n int, id func(int) string, decide
 			open = append(open, unsure...)
 		}
 		if len(writes) > 0 {
+			beaten := ""
 			for k, err := range q.storeEach(writes) {
 				switch err {
 				case nil:
 					nexts[k].stored(writes[k].seq, q.b.now())
 				case errConflict:
+					beaten = nexts[k].ID
 					if !slices.Contains(open, written[k]) {
 						open = append(open, written[k])
 					}
 				default:
 					errs[written[k]] = err
 				}
+			}
+			if beaten != "" {
+				lost++
+				q.contends(lost, beaten)
 			}
 		}
 		if len(open) > 0 {

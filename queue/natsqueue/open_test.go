@@ -2,7 +2,6 @@ package natsqueue_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -53,35 +52,5 @@ func TestQ13_ForeignBucket(t *testing.T) {
 		if _, err := natsqueue.Open(context.Background(), js, &o); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
 			t.Errorf("%+v: %v", o, err)
 		}
-	}
-}
-
-// A message that is no record harms nobody, and a Put of more than a batch holds is
-// refused as a whole.
-func TestQ9_ForeignRecordsAndLargePuts(t *testing.T) {
-	nc := dial(t, serve(t, t.TempDir()).ClientURL())
-	b := open(t, nc, &natsqueue.Options{Bucket: "b"})
-	if _, err := b.Put(t.Context(), driver.PutRequest{Queue: "q", Jobs: []driver.Envelope{{ID: "1"}}}); err != nil {
-		t.Fatal(err)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, subject := range []string{"$KV.b.YXE.j.YXg", "$KV.b.YXE.u.YXg", "$KV.b.YXE.x", "$KV.b.YXE.j"} {
-		if _, err := js.Publish(t.Context(), subject, []byte{1, 2, 255}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := b.Take(t.Context(), nil, driver.TakeRequest{Queue: "q", Max: 2, Lease: 1 << 40})
-	if err != nil || len(got) != 1 || got[0].ID != "1" {
-		t.Errorf("%+v, %v", got, err)
-	}
-	_, err = b.Put(t.Context(), driver.PutRequest{Queue: "q", Jobs: make([]driver.Envelope, 901)})
-	if antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || errors.Is(err, driver.ErrFull) {
-		t.Errorf("901 jobs: %v", err)
-	}
-	if n, err := b.Stats(t.Context(), "q"); err != nil || n.Ready != 0 || n.Running != 1 {
-		t.Errorf("%+v, %v", n, err)
 	}
 }

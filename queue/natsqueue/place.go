@@ -1,23 +1,48 @@
 package natsqueue
 
 import (
+	"slices"
 	"sort"
 	"time"
 )
 
+// A class is what a job counts as.
+type class uint8
+
+const (
+	none class = iota // is not counted
+	isReady
+	isDelayed
+	isBlocked // behind others of its group
+	isLeased
+	isEnded
+	isDead
+	isUnread
+	classes
+)
+
+// A group is its jobs that have not ended, in the order in which they were put.
+type group struct{ jobs []*job }
+
 // place puts j where it belongs by now.
 func (q *replica) place(j *job, now int64) {
-	q.count[j.class]--
-	q.gen++
-	j.gen = q.gen
+	q.lift(j)
 	v := j.view(now)
+	if v.Phase == gone {
+		g := q.leaveGroup(j)
+		q.drop(j)
+		q.goOn(g, now)
+		return
+	}
 	live := v.Phase == waiting || v.Phase == leased
 	if live {
-		q.joinGroup(j)
+		if second := q.joinGroup(j); second != nil {
+			defer q.place(second, now)
+		}
 	} else {
 		defer q.goOn(q.leaveGroup(j), now)
 	}
-	if j.Key != "" && v.Phase != gone {
+	if j.Key != "" {
 		q.keys[j.Key] = j
 	}
 	if j.Unique != "" {
@@ -28,15 +53,14 @@ func (q *replica) place(j *job, now int64) {
 		}
 	}
 	switch v.Phase {
-	case gone:
-		q.drop(j)
-		return
 	case leased:
 		j.class = isLeased
 	case ended:
 		j.class = isEnded
 	case dead:
 		j.class = isDead
+	case unread:
+		j.class = isUnread
 	case waiting:
 		switch {
 		case v.At > now:
@@ -46,7 +70,7 @@ func (q *replica) place(j *job, now int64) {
 		default:
 			j.class = isReady
 			if !j.busy {
-				q.ready.push(entry{job: j, gen: j.gen, at: v.At})
+				q.ready.push(j, v.At)
 			}
 		}
 	}
@@ -56,8 +80,8 @@ func (q *replica) place(j *job, now int64) {
 		at = v.Expires
 	}
 	if at > 0 {
-		q.times.push(entry{job: j, gen: j.gen, at: at})
-		if q.times.all[0].job == j {
+		q.times.push(j, at)
+		if q.times.all[0] == j {
 			select {
 			case q.kick <- struct{}{}:
 			default:
@@ -66,26 +90,39 @@ func (q *replica) place(j *job, now int64) {
 	}
 }
 
-// drop forgets j. It has been taken out of the counts and its group.
+// lift takes j out of what depends on the time.
+func (q *replica) lift(j *job) {
+	q.ready.remove(j)
+	q.times.remove(j)
+	if j.class != none {
+		q.count[j.class]--
+		j.class = none
+	}
+}
+
+// drop forgets j, which was lifted and has left its group.
 func (q *replica) drop(j *job) {
-	j.class = none
-	q.count[none]++
+	q.unname(j)
 	if q.jobs[j.ID] == j {
 		delete(q.jobs, j.ID)
 	}
+}
+
+// unname takes from j the names that its record gives it.
+func (q *replica) unname(j *job) {
 	if q.keys[j.Key] == j {
 		delete(q.keys, j.Key)
 	}
 	if q.uniques[j.Unique] == j {
 		delete(q.uniques, j.Unique)
 	}
-	q.gen++
-	j.gen = q.gen
 }
 
-func (q *replica) joinGroup(j *job) {
+// joinGroup takes j into its group, and returns the one that was the first there, and
+// has to wait now: that a record was changed late does not make its job a late one.
+func (q *replica) joinGroup(j *job) *job {
 	if j.Group == "" || j.group != nil {
-		return
+		return nil
 	}
 	g := q.groups[j.Group]
 	if g == nil {
@@ -93,9 +130,11 @@ func (q *replica) joinGroup(j *job) {
 		q.groups[j.Group] = g
 	}
 	at := sort.Search(len(g.jobs), func(i int) bool { return g.jobs[i].Seq > j.Seq })
-	g.jobs = append(g.jobs, nil)
-	copy(g.jobs[at+1:], g.jobs[at:])
-	g.jobs[at], j.group = j, g
+	g.jobs, j.group = slices.Insert(g.jobs, at, j), g
+	if at == 0 && len(g.jobs) > 1 {
+		return g.jobs[1]
+	}
+	return nil
 }
 
 // leaveGroup takes j out of its group, and returns that.
@@ -105,13 +144,10 @@ func (q *replica) leaveGroup(j *job) *group {
 		return nil
 	}
 	j.group = nil
-	for i := range g.jobs {
-		if g.jobs[i] == j {
-			g.jobs = append(g.jobs[:i:i], g.jobs[i+1:]...)
-			break
-		}
-	}
-	if len(g.jobs) == 0 && q.groups[j.Group] == g {
+	at := sort.Search(len(g.jobs), func(i int) bool { return g.jobs[i].Seq >= j.Seq })
+	at += slices.Index(g.jobs[at:], j)
+	g.jobs = slices.Delete(g.jobs, at, at+1)
+	if len(g.jobs) == 0 {
 		delete(q.groups, j.Group)
 	}
 	return g
@@ -127,14 +163,11 @@ func (q *replica) goOn(g *group, now int64) {
 // promote places those whose time has come.
 func (q *replica) promote(now int64) {
 	told := false
-	for len(q.times.all) > 0 && q.times.all[0].at <= now {
-		e := q.times.pop()
-		if e.gen != e.job.gen {
-			continue
-		}
-		was := e.job.class
-		v := e.job.view(now)
-		q.place(e.job, now)
+	for len(q.times.all) > 0 && q.times.all[0].due.at <= now {
+		j := q.times.pop()
+		was := j.class
+		v := j.view(now)
+		q.place(j, now)
 		if v.passed && was != isEnded && v.Phase != waiting {
 			q.tell(v.change())
 		}

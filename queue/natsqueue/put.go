@@ -60,7 +60,7 @@ func (q *replica) tryPut(ctx context.Context, r *driver.PutRequest) ([]driver.Pl
 	for i := range r.Jobs {
 		synced = synced && r.Jobs[i].Key == "" && r.Jobs[i].Unique == ""
 	}
-	sure := false
+	sure, lost := false, 0
 	for {
 		if !synced {
 			if err := q.sync(ctx); err != nil {
@@ -88,6 +88,8 @@ func (q *replica) tryPut(ctx context.Context, r *driver.PutRequest) ([]driver.Pl
 				return nil, nil, q.b.readError(ctx, ctx.Err())
 			}
 			synced = false
+			lost++
+			q.contends(lost, r.Jobs[0].ID)
 			continue
 		}
 		if err != nil {

@@ -17,6 +17,8 @@ const (
 	ended
 	dead // ended, and a dead letter
 	gone // not known any more
+
+	unread // never stored: what is stored cannot be read
 )
 
 // A record is a job as it is stored. Times are nanoseconds of the server's clock. Those
@@ -193,7 +195,7 @@ func (r *record) public(payload bool) driver.Record {
 	if payload {
 		p.Payload = r.Payload
 	}
-	if r.Phase == ended || r.Phase == dead {
+	if r.Phase == ended || r.Phase == dead || r.Phase == unread {
 		p.Ended = time.Unix(0, r.At)
 	}
 	if at := after(r.At, r.Keep); r.Phase == ended && at < math.MaxInt64 {

@@ -3,31 +3,15 @@ package natsqueue
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
-)
-
-// A class is what a job counts as.
-type class uint8
-
-const (
-	none class = iota
-	isReady
-	isDelayed
-	isBlocked // behind others of its group
-	isLeased
-	isEnded
-	isDead
-	classes
 )
 
 // A job is a record as this process knows it.
@@ -35,12 +19,10 @@ type job struct {
 	*record
 	class class
 	group *group
-	gen   uint64 // tells what is in the heaps and still true
-	busy  bool   // a call of this process is about to lease it
+	ready spot // among those that can be handed out
+	due   spot // among those whose time will come
+	busy  bool // a call of this process is about to lease it
 }
-
-// A group is its jobs that have not ended, in the order in which they were put.
-type group struct{ jobs []*job }
 
 // A gate is a record that only those write who put jobs of one name, so that one of
 // them goes first.
@@ -71,6 +53,8 @@ type replica struct {
 	kick   chan struct{} // has room for one: something is due earlier than was known
 	turn   chan struct{} // has room for the Put whose turn it is to look for room
 
+	stalled atomic.Int64 // since when, in nanoseconds after the backend began; 0 is that it is not
+
 	flying chan struct{} // has room for the flight that is under way
 
 	mu       sync.Mutex
@@ -86,11 +70,21 @@ type replica struct {
 	count    [classes]int
 	ready    heap
 	times    heap
-	gen      uint64
 	news     chan struct{} // closed when there is any, and then another
 	arrived  chan struct{} // likewise when a record was applied
 	watches  []*watch
 	swept    int64
+}
+
+func (b *Backend) newReplica(name string) *replica {
+	return &replica{
+		b: b, name: name, prefix: b.prefix + token(name) + ".",
+		loaded: make(chan struct{}), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), flying: make(chan struct{}, 1),
+		jobs: map[string]*job{}, keys: map[string]*job{}, uniques: map[string]*job{}, holds: map[string]hold{},
+		groups: map[string]*group{}, gates: map[string]gate{},
+		ready: heap{less: first, spot: readySpot}, times: heap{less: earlier, spot: dueSpot},
+		news: make(chan struct{}), arrived: make(chan struct{}),
+	}
 }
 
 // replica returns that of a queue, when it is loaded.
@@ -102,14 +96,7 @@ func (b *Backend) replica(ctx context.Context, name string) (*replica, error) {
 	}
 	q := b.queues[name]
 	if q == nil {
-		q = &replica{
-			b: b, name: name, prefix: b.prefix + token(name) + ".",
-			loaded: make(chan struct{}), kick: make(chan struct{}, 1), turn: make(chan struct{}, 1), flying: make(chan struct{}, 1),
-			jobs: map[string]*job{}, keys: map[string]*job{}, uniques: map[string]*job{}, holds: map[string]hold{},
-			groups: map[string]*group{}, gates: map[string]gate{},
-			ready: heap{less: first}, times: heap{less: earlier},
-			news: make(chan struct{}), arrived: make(chan struct{}),
-		}
+		q = b.newReplica(name)
 		b.queues[name] = q
 		b.ended.Add(1)
 		go q.run()
@@ -144,7 +131,7 @@ func (q *replica) run() {
 		q.promote(now)
 		wait := time.Minute
 		if len(q.times.all) > 0 {
-			wait = min(wait, max(time.Duration(q.times.all[0].at-now), 100*time.Microsecond))
+			wait = min(wait, max(time.Duration(q.times.all[0].due.at-now), 100*time.Microsecond))
 		}
 		q.mu.Unlock()
 		timer.Reset(wait)
@@ -166,7 +153,7 @@ func (q *replica) load() error {
 	if err != nil {
 		return q.b.readError(ctx, err)
 	}
-	feed, err := consumer.Consume(q.receive)
+	feed, err := consumer.Consume(q.receive, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { q.stalls(err) }))
 	if err != nil {
 		return q.b.readError(ctx, err)
 	}
@@ -195,91 +182,6 @@ func (q *replica) close() {
 	}
 }
 
-// receive applies a message.
-func (q *replica) receive(m jetstream.Msg) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return
-	}
-	seq, at := meta.Sequence.Stream, meta.Timestamp.UnixNano()
-	q.b.hears(at)
-	subject := m.Subject()
-	kind, name, _ := strings.Cut(strings.TrimPrefix(subject, q.prefix), ".")
-	var r *record
-	if kind == "j" {
-		if r, err = decode(m.Data(), seq, at); err != nil {
-			r = nil // written by somebody else: it is left alone
-		}
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	now := q.b.now()
-	switch {
-	case seq <= q.applied:
-		return
-	case kind == "j":
-		if r != nil && token(r.ID) == name {
-			q.apply(r, now)
-		}
-	case kind == "c":
-		q.paused = string(m.Data()) == "paused"
-		q.gates[subject] = gate{seq, 1<<63 - 1}
-	default:
-		until := after(at, int64(gateTTL))
-		if kind == "u" {
-			var h hold
-			if json.Unmarshal(m.Data(), &h) == nil {
-				h.until = after(at, h.For)
-				q.holds[string(h.Name)] = h
-				until = max(until, h.until)
-			}
-		}
-		q.gates[subject] = gate{seq, after(until, int64(time.Minute))}
-	}
-	q.applied = seq
-	close(q.arrived)
-	q.arrived = make(chan struct{})
-	q.tellNews()
-}
-
-// tellNews wakes all who wait for anything. The caller holds the lock, as of all that
-// follows.
-func (q *replica) tellNews() {
-	close(q.news)
-	q.news = make(chan struct{})
-}
-
-// small is how many bytes of a job that has ended are kept in memory.
-const small = 1 << 10
-
-// apply takes r in as what its job is now.
-func (q *replica) apply(r *record, now int64) {
-	if (r.Phase == ended || r.Phase == dead) && len(r.Payload)+len(r.Result)+len(r.Data) > small {
-		r.Payload, r.Result, r.Data, r.bare = nil, nil, nil, true
-	}
-	delete(q.gates, q.b.subject(q.name, "j", r.ID))
-	j := q.jobs[r.ID]
-	switch {
-	case j == nil && r.Phase == gone:
-		q.gates[q.b.subject(q.name, "j", r.ID)] = gate{r.rev, after(now, int64(2*gateTTL))}
-		return
-	case j == nil:
-		j = &job{}
-		q.jobs[r.ID] = j
-	}
-	g := q.leaveGroup(j) // its place there may be another
-	j.record = r
-	q.place(j, now)
-	if g != j.group || g != nil && g.jobs[0] != j {
-		q.goOn(g, now)
-	}
-	if r.Phase != gone {
-		q.tell(r.change())
-	} else {
-		q.gates[q.b.subject(q.name, "j", r.ID)] = gate{r.rev, after(now, int64(2*gateTTL))}
-	}
-}
-
 // find returns what has become of a job by now, or nil.
 func (q *replica) find(id string, now int64) *record {
 	j := q.jobs[id]
@@ -298,17 +200,14 @@ func (q *replica) forgotten(subject string, rev, found uint64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if kind, name, _ := strings.Cut(strings.TrimPrefix(subject, q.prefix), "."); kind == "j" {
-		raw, _ := base64.RawURLEncoding.DecodeString(name)
-		if len(raw) > 0 {
-			if j := q.jobs[string(raw[1:])]; j != nil {
-				if found == 0 && j.rev == rev && rev > 0 {
-					q.count[j.class]--
-					g := q.leaveGroup(j)
-					q.drop(j)
-					q.goOn(g, q.b.now())
-				}
-				return
+		if j := q.jobs[untoken(name)]; j != nil {
+			if found == 0 && j.rev == rev && rev > 0 {
+				q.lift(j)
+				g := q.leaveGroup(j)
+				q.drop(j)
+				q.goOn(g, q.b.now())
 			}
+			return
 		}
 	}
 	if found == 0 {
@@ -332,10 +231,7 @@ func (q *replica) full(ctx context.Context, r *record) (*record, error) {
 	case err != nil:
 		return nil, q.b.readError(ctx, err)
 	}
-	now, err := decode(m.Data, m.Sequence, m.Time.UnixNano())
-	if err != nil {
-		return nil, antiphon.Errorf(antiphon.CodeDataLoss, "natsqueue: job %s: %w", r.ID, err)
-	}
+	now, _ := read(r.ID, m.Data, m.Sequence, m.Time.UnixNano())
 	v := now.view(q.b.now())
 	if v.Phase == gone {
 		return nil, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/antiphon-go/antiphon/queue"
+	"github.com/antiphon-go/antiphon/queue/natsqueue"
 )
 
 // The server ends, and begins again on its files, while jobs are submitted, worked on and
@@ -35,7 +36,8 @@ func TestQ1_Q2_ServerRestarts(t *testing.T) {
 	defer func() { end(s) }()
 
 	o := &queue.Options{Lease: time.Second, Poll: time.Second, MaxAttempts: 1000}
-	here, there := open(t, dial(t, s.ClientURL()), nil), open(t, dial(t, s.ClientURL()), nil)
+	var seen told
+	here, there := open(t, dial(t, s.ClientURL()), &natsqueue.Options{Timeout: 2 * time.Second, Observer: seen.observe}), open(t, dial(t, s.ClientURL()), nil)
 	asking, err := queue.New[int, int]("restart", here, o)
 	if err != nil {
 		t.Fatal(err)
@@ -58,6 +60,9 @@ func TestQ1_Q2_ServerRestarts(t *testing.T) {
 	for n := range 60 {
 		if n == 20 || n == 40 {
 			end(s)
+			if _, err := asking.Stats(ctx); err == nil {
+				t.Error("nobody was asked, and answered")
+			}
 			s = begin(port)
 		}
 		j, err := asking.Submit(ctx, n, nil)
@@ -77,6 +82,9 @@ func TestQ1_Q2_ServerRestarts(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("Work: %v", err)
+	}
+	if n, m := len(seen.of("nats.stalled")), len(seen.of("nats.resumed")); n < 2 || m < 2 {
+		t.Errorf("told %d times that the server cannot be followed, and %d times that it can", n, m)
 	}
 	t.Logf("%d of 60 jobs were accepted", len(jobs))
 }

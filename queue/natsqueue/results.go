@@ -255,13 +255,14 @@ func (b *Backend) Pause(ctx context.Context, queue string, paused bool) error {
 	if paused {
 		w.data = []byte("paused")
 	}
-	for {
+	for lost := 1; ; lost++ {
 		q.mu.Lock()
 		w.rev = q.gates[w.subject].rev
 		q.mu.Unlock()
 		if _, err := q.store(w); err != errConflict {
 			return err
 		}
+		q.contends(lost, "")
 		if err := q.sync(ctx); err != nil {
 			return err
 		}

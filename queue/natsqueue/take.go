@@ -21,7 +21,7 @@ func (b *Backend) Take(ctx context.Context, into []driver.Leased, r driver.TakeR
 		timeout = timer.C
 	}
 	n := len(into)
-	for {
+	for lost := 0; ; {
 		if b.isClosed() {
 			return into, driver.ErrClosed
 		}
@@ -41,6 +41,8 @@ func (b *Backend) Take(ctx context.Context, into []driver.Leased, r driver.TakeR
 			if len(into) > n || err != nil {
 				return into, err
 			}
+			lost++
+			q.contends(lost, picked[0].ID)
 			continue
 		}
 		for ready := false; !ready; ready, news = q.anything() {
@@ -63,7 +65,7 @@ func (q *replica) anything() (bool, chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.promote(q.b.now())
-	return q.count[isReady] > 0 && !q.paused, q.news
+	return len(q.ready.all) > 0 && !q.paused, q.news
 }
 
 // pick takes at most n jobs out of those that are ready, as they are when leased. The
@@ -78,14 +80,8 @@ func (q *replica) pick(n int, lease time.Duration) (picked []*record, news chan 
 	}
 	for len(picked) < max(n, 1) && len(q.ready.all) > 0 {
 		top := q.ready.pop()
-		if top.gen != top.job.gen {
-			continue
-		}
-		v := top.job.view(now)
-		if v.Phase != waiting {
-			continue
-		}
-		top.job.busy = true
+		top.busy = true
+		v := top.view(now)
 		c := v.copy()
 		c.Phase = leased
 		c.Attempt++
@@ -120,6 +116,12 @@ func (q *replica) lease(into []driver.Leased, picked []*record) ([]driver.Leased
 			err = nil
 		}
 	}
+	q.unpick(picked)
+	return into, err
+}
+
+// unpick makes ready again what was picked, and not leased.
+func (q *replica) unpick(picked []*record) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := q.b.now()
@@ -132,5 +134,4 @@ func (q *replica) lease(into []driver.Leased, picked []*record) ([]driver.Leased
 			}
 		}
 	}
-	return into, err
 }

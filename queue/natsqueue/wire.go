@@ -3,14 +3,11 @@ package natsqueue
 import (
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"math"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
-
-var errRecord = errors.New("natsqueue: a record cannot be read")
 
 // format is the first byte of a record. Later releases append fields, which earlier ones
 // do not read, or change it.
@@ -96,8 +93,11 @@ func (r *record) encode() ([]byte, error) {
 
 // decode reads what was stored as rev at a time.
 func decode(b []byte, rev uint64, at int64) (*record, error) {
-	if len(b) == 0 || b[0] != format {
+	switch {
+	case len(b) == 0:
 		return nil, errRecord
+	case b[0] != format:
+		return nil, unreadError(antiphon.CodeFailedPrecondition, "a record of format %d, which a later release wrote, or another program; this one reads format %d", b[0], format)
 	}
 	w := wire{b: b[1:]}
 	r := &record{}
@@ -106,7 +106,8 @@ func decode(b []byte, rev uint64, at int64) (*record, error) {
 		*s = w.text()
 	}
 	r.State = antiphon.State(state)
-	r.Priority, r.Phase, r.Seq = int(w.int()), phase(w.int()), uint64(w.int())
+	priority, is := w.int(), w.int()
+	r.Priority, r.Phase, r.Seq = int(priority), phase(is), uint64(w.int())
 	for _, n := range [...]*int64{&r.Created, &r.At, &r.In, &r.Expires, &r.TTL, &r.Keep} {
 		*n = w.int()
 	}
@@ -118,9 +119,9 @@ func decode(b []byte, rev uint64, at int64) (*record, error) {
 	for _, b := range [...]*[]byte{&r.Sum, &why, &r.Payload, &r.Checkpoint, &r.Result, &r.Data} {
 		*b = w.bytes()
 	}
-	if n := w.int(); n > 0 && n <= int64(len(w.b)) {
-		r.Header = make(map[string]string, n)
-		for range n {
+	if n := w.int(); n > 0 {
+		r.Header = map[string]string{} // grows as they come, however many it says
+		for ; n > 0 && !w.broken; n-- {
 			k := w.text()
 			r.Header[k] = w.text()
 		}
@@ -129,7 +130,7 @@ func decode(b []byte, rev uint64, at int64) (*record, error) {
 		r.Err = &antiphon.Error{}
 		w.broken = w.broken || json.Unmarshal(why, r.Err) != nil
 	}
-	if w.broken || r.Phase > gone {
+	if w.broken || is < int64(waiting) || is > int64(gone) {
 		return nil, errRecord
 	}
 	r.stored(rev, at)
