@@ -2,9 +2,9 @@ package callback
 
 import (
 	"context"
-	"errors"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // Sentinels, for errors.Is. They keep their identity across a wire.
@@ -108,54 +108,16 @@ func misuse(reason, text string) *antiphon.Error {
 	}
 }
 
-// ended is an error that says what happened, what is known about the request,
-// and why: the cause first.
-type ended struct {
-	what  *antiphon.Error // one of the sentinels
-	code  antiphon.Code
-	class antiphon.Class
-	why   []error
-}
-
-func (e *ended) Error() string {
-	text := e.what.Message
-	for _, err := range e.why {
-		text += ": " + err.Error()
-	}
-	return text
-}
-
-func (e *ended) Unwrap() []error { return append([]error{e.what}, e.why...) }
-
-func (e *ended) AntiphonError() *antiphon.Error {
-	d := *e.what
-	d.Code, d.Class = e.code, e.class
-	for _, err := range e.why {
-		d.Message += ": " + antiphon.FromError(err).Message
-	}
-	return &d
-}
-
 // because is the error what, of the given class, for the reasons why.
 func because(what error, class antiphon.Class, why ...error) error {
-	w := what.(*antiphon.Error)
-	e := &ended{what: w, code: w.Code, class: class}
-	for _, err := range why {
-		if err != nil {
-			e.why = append(e.why, err)
-		}
-	}
+	e := ending.Because(what, why...)
+	e.Class = class
 	return e
 }
 
 // gaveUp is the error of an ask or a wait whose context has ended.
 func gaveUp(ctx context.Context, class antiphon.Class) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	e := &ended{what: errGaveUp, code: antiphon.CodeOf(err), class: class, why: []error{cause}}
-	if !errors.Is(cause, err) {
-		e.why = append(e.why, err)
-	}
-	return e
+	return ending.GaveUp(ctx, errGaveUp, class)
 }
 
 var errGaveUp = &antiphon.Error{

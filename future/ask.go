@@ -8,6 +8,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // lifted is a function under a policy.
@@ -110,11 +111,11 @@ func (l lifted[Q, R]) ask(ctx context.Context, q Q) *Future[R] {
 // notStarted is the error of an ask that comes too late. In a scope it is a
 // failure as any other.
 func notStarted(ctx context.Context, scope *Scope) error {
-	r := reasonOf(ctx)
-	if scope != nil && r.err == nil {
-		r = reasonOf(scope)
+	why := ending.Cause(ctx)
+	if scope != nil && why == nil {
+		why = ending.Cause(scope)
 	}
-	err := because(ErrNotStarted, r)
+	err := because(ErrNotStarted, why)
 	if scope != nil {
 		scope.failed(ctx, err)
 	}
@@ -135,7 +136,7 @@ func (a *ask[Q, R]) enter() {
 	}
 	if err != nil {
 		if a.last != nil {
-			err = gaveUp(err, reason{}, a.last)
+			err = gaveUp(err, nil, a.last)
 		}
 		a.end(a.zero(), err)
 		return
@@ -225,7 +226,7 @@ func (a *ask[Q, R]) failed(v R, err error, timedOut bool) {
 		a.mu.Unlock()
 		return
 	case rest < 0:
-		a.end(v, gaveUp(errGaveUp, reasonOf(ctx), outcome))
+		a.end(v, gaveUp(errGaveUp, ending.Cause(ctx), outcome))
 		return
 	case !again:
 		a.end(v, outcome)
@@ -281,25 +282,25 @@ func (a *ask[Q, R]) contextEnded() {
 	if ctx == nil {
 		return
 	}
-	r := reasonOf(ctx)
+	why := ending.Cause(ctx) // contexts are user code, and are not asked under a lock
 	a.mu.Lock()
 	switch a.phase {
 	case over:
 		a.mu.Unlock()
 	case running, deciding:
-		if r.err != context.DeadlineExceeded {
+		if antiphon.CodeOf(why) != antiphon.CodeDeadlineExceeded {
 			a.mu.Unlock()
 			return
 		}
-		err := because(ErrTimeout, r)
+		err := because(ErrTimeout, why)
 		if last := a.failures(); last != nil {
-			err.(*ended).why = append(r.errs(), last)
+			err.Why = append(err.Why, last)
 		}
 		a.end(a.zero(), err)
 	default:
-		err := because(ErrNotStarted, r)
+		var err error = because(ErrNotStarted, why)
 		if a.last != nil {
-			err = gaveUp(errGaveUp, r, a.last)
+			err = gaveUp(errGaveUp, why, a.last)
 		}
 		a.end(a.zero(), err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // An attempt is one call of the function, which may be a copy of another.
@@ -106,7 +107,7 @@ func (t *attempt[Q, R]) refused(err error) {
 		return
 	}
 	if last := t.failures(); last != nil {
-		err = gaveUp(errGaveUp, reason{}, several{last, err})
+		err = gaveUp(errGaveUp, nil, several{last, err})
 	}
 	t.end(t.zero(), err)
 }
@@ -133,7 +134,7 @@ func (t *attempt[Q, R]) returned(v R, err error) {
 		t.copies--
 		err = joined(append(t.errs, err))
 		if late && !errors.Is(err, ErrTimeout) { // then that is what it is, whatever it says
-			err = &ended{what: ErrTimeout.(*antiphon.Error), code: antiphon.CodeDeadlineExceeded, class: antiphon.ClassUnknown, why: []error{err}}
+			err = ending.Because(ErrTimeout, err)
 		}
 		t.failed(v, err, late)
 	}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // Sentinels, for errors.Is. They keep their identity across a wire.
@@ -97,11 +98,12 @@ func interrupted(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
 	}
-	r := reasonOf(ctx)
-	if errors.Is(err, r.err) || !errors.Is(err, r.cause) {
+	if errors.Is(err, ctx.Err()) || !errors.Is(err, context.Cause(ctx)) {
 		return err
 	}
-	return &ended{what: errInterrupted, code: antiphon.CodeOf(r.err), class: antiphon.ClassUnknown, why: []error{err, r.err}}
+	e := ending.Because(errInterrupted, err, ctx.Err())
+	e.Code = antiphon.CodeOf(ctx.Err())
+	return e
 }
 
 // errGaveUp: another attempt would have been made, but for the time.
@@ -167,67 +169,25 @@ func logPanic(text string, err error) {
 	slog.Error(text, "error", err, "stack", stack)
 }
 
-// ended is an error that says what happened to the wait or the work, and why.
-type ended struct {
-	what  *antiphon.Error // one of the sentinels
-	code  antiphon.Code
-	class antiphon.Class
-	why   []error // the cause first, the last real error last
+// because says that what happened for the reason that a context has ended; why may be
+// nil.
+func because(what, why error) *ending.Error {
+	e := ending.Because(what, why)
+	if why != nil {
+		e.Code = antiphon.CodeOf(why)
+	}
+	return e
 }
 
-func (e *ended) Error() string {
-	text := e.what.Message
-	for _, err := range e.why {
-		text += ": " + err.Error()
+// gaveUp says that what keeps last from being tried again; why may be nil. Whether the
+// request was done is as last says.
+func gaveUp(what, why, last error) error {
+	e := ending.Because(what, why, last)
+	if why == nil {
+		why = last
 	}
-	return text
-}
-
-func (e *ended) Unwrap() []error { return append([]error{e.what}, e.why...) }
-
-func (e *ended) AntiphonError() *antiphon.Error {
-	d := *e.what
-	d.Code, d.Class = e.code, e.class
-	for _, err := range e.why {
-		d.Message += ": " + antiphon.FromError(err).Message // not what err keeps to itself
-	}
-	return &d
-}
-
-// A reason is why a context has ended, read once: contexts are user code, and
-// are not asked under a lock.
-type reason struct{ err, cause error }
-
-func reasonOf(ctx context.Context) reason { return reason{ctx.Err(), context.Cause(ctx)} }
-
-func (r reason) errs() []error {
-	switch {
-	case r.err == nil:
-		return nil
-	case errors.Is(r.cause, r.err):
-		return []error{r.cause}
-	}
-	return []error{r.cause, r.err}
-}
-
-// because says that what happened for the reason r.
-func because(what error, r reason) error {
-	w := what.(*antiphon.Error)
-	code := w.Code
-	if r.err != nil {
-		code = antiphon.CodeOf(r.err)
-	}
-	return &ended{what: w, code: code, class: w.Class, why: r.errs()}
-}
-
-// gaveUp says that what keeps last from being tried again; r may be no reason.
-// Whether the request was done is as last says.
-func gaveUp(what error, r reason, last error) error {
-	code := antiphon.CodeOf(r.err)
-	if code == "" {
-		code = antiphon.CodeOf(last)
-	}
-	return &ended{what: what.(*antiphon.Error), code: code, class: antiphon.ClassOf(last), why: append(r.errs(), last)}
+	e.Code, e.Class = antiphon.CodeOf(why), antiphon.ClassOf(last)
+	return e
 }
 
 // several are the errors of calls of which each may have done the work. They
@@ -272,4 +232,4 @@ func withDoubt(err, before error) error {
 }
 
 // pending is the error of a waiter that gives up.
-func pending(ctx context.Context) error { return because(ErrPending, reasonOf(ctx)) }
+func pending(ctx context.Context) error { return because(ErrPending, ending.Cause(ctx)) }

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // A Group lets those who ask for the same key at the same time share one call,
@@ -76,7 +77,7 @@ func (g *Group[K, T]) Go(ctx context.Context, key K, fn func(context.Context) (T
 	giveUp := func() {
 		if fl.f.unlink(&p.link) {
 			p.unhook = nil
-			p.out.reject(because(errUnwanted, reasonOf(ctx)))
+			p.out.reject(because(errUnwanted, ending.Cause(ctx)))
 			g.leave(key, fl)
 		}
 	}
@@ -120,7 +121,7 @@ func (g *Group[K, T]) board(ctx context.Context, key K, fn func(context.Context)
 		return nil, errNilFunc
 	}
 	if ctx.Err() != nil {
-		return nil, because(ErrNotStarted, reasonOf(ctx))
+		return nil, because(ErrNotStarted, ending.Cause(ctx))
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -108,14 +108,14 @@ func TestGroupSettledFutureHoldsNothing(t *testing.T) {
 	})
 }
 
-// ending is a context that calls a function when it is first asked for Done.
-type ending struct {
+// ends is a context that calls a function when it is first asked for Done.
+type endsWhenAsked struct {
 	context.Context
 	asked  *int
 	onDone func()
 }
 
-func (e ending) Done() <-chan struct{} {
+func (e endsWhenAsked) Done() <-chan struct{} {
 	if *e.asked++; *e.asked == 1 {
 		e.onDone()
 	}
@@ -130,7 +130,7 @@ func TestGroupContextThatEndsOnBoarding(t *testing.T) {
 	for key := range 200 {
 		var g Group[int, int]
 		ctx, cancel := context.WithCancel(context.Background())
-		f := g.Go(ending{ctx, new(int), func() {
+		f := g.Go(endsWhenAsked{ctx, new(int), func() {
 			cancel()
 			fl := g.flights[key]
 			fl.f.mu.Lock() // the hook and its owner meet here, in whatever order

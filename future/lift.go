@@ -3,6 +3,9 @@ package future
 import (
 	"context"
 	"iter"
+
+	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // A Func is work in the present tense: it answers now. Every method
@@ -96,11 +99,11 @@ func Block[Q, R any](a Asker[Q, R]) Func[Q, R] {
 // unwanted is the error of a call that ctx has ended before its answer came. It
 // is not ErrPending, for the caller of a function has no future to ask again.
 func unwanted(ctx context.Context) error {
-	r := reasonOf(ctx)
-	if r.err == context.DeadlineExceeded {
-		return because(ErrTimeout, r)
+	why := ending.Cause(ctx)
+	if antiphon.CodeOf(why) == antiphon.CodeDeadlineExceeded {
+		return because(ErrTimeout, why)
 	}
-	return because(errUnwanted, r)
+	return because(errUnwanted, why)
 }
 
 // Call asks f once: it is Go for a function with an argument. Unlike an Asker made

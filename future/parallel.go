@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // Parallel calls f for each of qs with n goroutines in total, and returns the
@@ -42,7 +44,7 @@ func Parallel[Q, R any](ctx context.Context, n int, qs []Q, f Func[Q, R]) ([]R, 
 	case p.err != nil:
 		return nil, p.err
 	case p.made.Load() < int64(len(qs)):
-		return nil, because(ErrNotStarted, reasonOf(ctx))
+		return nil, because(ErrNotStarted, ending.Cause(ctx))
 	}
 	return p.rs, nil
 }
@@ -210,7 +212,7 @@ func (p *pipeline[Q, R]) next(ctx context.Context) (r Result[R], ok bool) {
 		}
 		return r, true
 	case cut:
-		return Result[R]{Err: because(ErrNotStarted, reasonOf(ctx))}, true
+		return Result[R]{Err: because(ErrNotStarted, ending.Cause(ctx))}, true
 	}
 	return r, false
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // A Scope owns the work that is started in it: Run does not return before all
@@ -211,7 +213,7 @@ func (s *Scope) start(t starter) {
 // failure, but with the context given to Run, it is itself a failure: something
 // that was asked for has not been done.
 func (s *Scope) refuse(t starter) {
-	err := because(ErrNotStarted, reasonOf(s))
+	err := because(ErrNotStarted, ending.Cause(s))
 	s.mu.Lock()
 	s.decide(err)
 	s.mu.Unlock()
