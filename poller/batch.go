@@ -10,6 +10,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // Batch asks about many with one call. Of the checks that it makes, those that come
@@ -77,7 +78,7 @@ func (b *batcher[T]) ask(ctx context.Context, id string) (st Status[T], err erro
 	case <-x.done:
 	case <-ctx.Done():
 		b.leave(x)
-		return st, endOf(ctx)
+		return st, ending.Cause(ctx)
 	}
 	if x.err != nil {
 		return st, x.err

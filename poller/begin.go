@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // Begin makes a request that starts an operation, and follows that until req's context
@@ -73,7 +74,7 @@ func (c *caller) begin(patient, asker context.Context, req *http.Request, s *sea
 			if !doubt {
 				return unsent(ctx, err)
 			}
-			return &PollError{Name: c.pace.Name, Last: err, Cause: endOf(ctx)}
+			return &PollError{Name: c.pace.Name, Last: err, Cause: ending.Cause(ctx)}
 		}
 		if patient.Err() != nil {
 			return nil, left(patient)
@@ -109,7 +110,7 @@ func closing(req *http.Request, err error) error {
 // unsent is the error of a request that was not sent because ctx has ended. last is that of
 // the attempt before, if there was one; it may say no more than that.
 func unsent(ctx context.Context, last error) error {
-	why := endOf(ctx)
+	why := ending.Cause(ctx)
 	e := antiphon.Errorf(antiphon.CodeOf(why), "poller: not sent: %w", why)
 	if last != nil && !errors.Is(last, ctx.Err()) {
 		e = antiphon.Errorf(e.Code, "poller: not sent: %w (the last attempt failed: %w)", why, last)

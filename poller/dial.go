@@ -12,6 +12,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/ending"
 	"github.com/antiphon-go/antiphon/internal/ident"
 )
 
@@ -130,7 +131,7 @@ func (a *dialed[R]) leave() {
 		a.cancel(context.Cause(a.ctx))
 		return
 	}
-	a.promise.Reject(&PollError{Name: a.pace.Name, Cause: endOf(a.ctx)})
+	a.promise.Reject(&PollError{Name: a.pace.Name, Cause: ending.Cause(a.ctx)})
 	a.clock.AfterFunc(lastWords, func() { a.cancel(context.Cause(a.ctx)) })
 }
 

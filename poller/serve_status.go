@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // show answers with the status of an operation: GET operations/{id}.
@@ -186,16 +187,8 @@ func nameOf(id string) string { return "operations/" + id }
 
 // failureOf is why op ended badly, or nil if it did not.
 func failureOf(op *antiphon.Operation) *antiphon.Error {
-	if op.Err != nil {
-		return op.Err
+	if op.Err == nil && (op.State == antiphon.StateSucceeded || !op.State.Terminal()) {
+		return nil
 	}
-	switch op.State {
-	case antiphon.StateFailed:
-		return &antiphon.Error{Code: antiphon.CodeUnknown, Class: antiphon.ClassFailed, Message: "poller: the operation failed"}
-	case antiphon.StateCanceled:
-		return &antiphon.Error{Code: antiphon.CodeCanceled, Message: "poller: the operation was canceled"}
-	case antiphon.StateExpired:
-		return &antiphon.Error{Code: antiphon.CodeDeadlineExceeded, Message: "poller: the operation has expired"}
-	}
-	return nil
+	return ending.Failure("poller: the operation", op.State, op.Err, "")
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 )
 
 // A track is what is known about an operation from the polls so far, and decides after
@@ -164,7 +165,7 @@ func (t *track) next(ctx context.Context, d, wish, now time.Duration) step {
 // cause.
 func (t *track) gaveUp(ctx context.Context, cause error) *PollError {
 	if ctx.Err() != nil {
-		cause = endOf(ctx)
+		cause = ending.Cause(ctx)
 	}
 	return &PollError{Name: t.opts.Name, Polls: t.polls, State: t.state, Last: t.last, Cause: cause}
 }
@@ -186,55 +187,17 @@ func (t *track) ended(ctx context.Context, err error) {
 // failure is the error of what has ended, of class failed unless it says otherwise; nil
 // if it succeeded. name is what was asked about, or empty.
 func failure(name string, state antiphon.State, err *antiphon.Error, message string) error {
-	var e antiphon.Error
-	switch {
-	case state == antiphon.StateSucceeded:
+	if state == antiphon.StateSucceeded {
 		return nil
-	case err == nil:
-		if name == "" {
-			name = "it"
-		}
-		e.Message = "poller: " + name + " ended as " + string(state)
-		if message != "" {
-			e.Message += ": " + message
-		}
-	case err.Code != "" && err.Class != "":
-		return err
-	default:
-		e = *err
 	}
-	if e.Code == "" {
-		switch state {
-		case antiphon.StateCanceled:
-			e.Code = antiphon.CodeCanceled
-		case antiphon.StateExpired:
-			e.Code = antiphon.CodeDeadlineExceeded
-		default:
-			e.Code = antiphon.CodeUnknown
-		}
+	if name == "" {
+		name = "it"
 	}
+	e := ending.Failure("poller: "+name, state, err, message)
 	if e.Class == "" {
-		e.Class = antiphon.ClassFailed
+		d := *e
+		d.Class = antiphon.ClassFailed
+		e = &d
 	}
-	return &e
-}
-
-// endOf is why ctx has ended: its cause, which is also its Err.
-func endOf(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return &caused{err, cause}
-}
-
-// A caused error is that of a context which ended for a reason of its own.
-type caused struct{ err, cause error }
-
-func (c *caused) Error() string   { return c.cause.Error() }
-func (c *caused) Unwrap() []error { return []error{c.cause, c.err} }
-
-// AntiphonError has the code of the context's Err.
-func (c *caused) AntiphonError() *antiphon.Error {
-	return &antiphon.Error{Code: antiphon.CodeOf(c.err), Class: antiphon.ClassUnknown, Message: antiphon.FromError(c.cause).Message}
+	return e
 }

@@ -2,9 +2,9 @@ package queue
 
 import (
 	"context"
-	"errors"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
 
@@ -86,14 +86,10 @@ func misuse(reason, text string) *antiphon.Error {
 
 // gaveUp is the error of a call whose context has ended.
 func gaveUp(ctx context.Context, class antiphon.Class) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if !errors.Is(cause, err) {
-		cause = errors.Join(cause, err)
-	}
-	e := antiphon.Errorf(antiphon.CodeOf(err), "queue: gave up: %w", cause)
-	e.Class = class
-	return e
+	return ending.GaveUp(ctx, errGaveUp, class)
 }
+
+var errGaveUp error = &antiphon.Error{Reason: "queue.gave_up", Message: "queue: gave up"}
 
 // unclear is err, but of class unknown.
 func unclear(err error) error { return classed(err, antiphon.ClassUnknown) }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/ending"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
 
@@ -141,10 +142,7 @@ func neverBegan(r *driver.Record) bool { return r.Attempt == 0 && r.Version <= 2
 
 // failure is the error of a job that did not succeed.
 func (o outcome) failure() error {
-	e := o.err
-	if e == nil {
-		e = &antiphon.Error{Code: antiphon.CodeUnknown, Message: "queue: the job ended as " + string(o.state)}
-	}
+	e := ending.Failure("queue: the job", o.state, o.err, "")
 	if o.idle && (o.state == antiphon.StateCanceled || o.state == antiphon.StateExpired) {
 		d := *e
 		d.Class = antiphon.ClassNotAccepted

@@ -90,7 +90,7 @@ func (m *memory) Settle(_ context.Context, queue string, all []driver.Settlement
 		r.settled = true
 		switch x.Outcome {
 		case driver.Done, driver.Bury:
-			s.end(r, now, ending{
+			s.end(r, now, end{
 				state: x.State, result: x.Result, contentType: x.ContentType, err: x.Err, bury: x.Outcome == driver.Bury,
 			})
 			return nil
@@ -111,8 +111,8 @@ func (m *memory) Settle(_ context.Context, queue string, all []driver.Settlement
 	})
 }
 
-// An ending is how a job ends.
-type ending struct {
+// An end is how a job ends.
+type end struct {
 	state       antiphon.State
 	result      []byte
 	contentType string
@@ -120,14 +120,14 @@ type ending struct {
 	bury        bool
 }
 
-func canceledAt(why error) ending {
-	return ending{state: antiphon.StateCanceled, err: antiphon.FromError(why)}
+func canceledAt(why error) end {
+	return end{state: antiphon.StateCanceled, err: antiphon.FromError(why)}
 }
 
-var droppedAt = ending{state: antiphon.StateFailed, err: antiphon.FromError(driver.ErrDropped)}
+var droppedAt = end{state: antiphon.StateFailed, err: antiphon.FromError(driver.ErrDropped)}
 
 // end ends r, wherever it is.
-func (s *store) end(r *record, now moment, how ending) {
+func (s *store) end(r *record, now moment, how end) {
 	waited := r.phase != leased
 	s.takeOut(r)
 	s.leaveGroup(r, now)
@@ -181,7 +181,7 @@ func (s *store) expire(r *record, now moment) {
 	if r.more != nil && r.more.err != nil { // what the last attempt ended in
 		why = antiphon.Errorf(antiphon.CodeDeadlineExceeded, "%w: %w", why, r.more.err)
 	}
-	s.end(r, now, ending{state: antiphon.StateExpired, err: antiphon.FromError(why)})
+	s.end(r, now, end{state: antiphon.StateExpired, err: antiphon.FromError(why)})
 }
 
 // forget makes r, which has ended, unknown.

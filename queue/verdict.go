@@ -9,6 +9,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/ending"
 	"github.com/antiphon-go/antiphon/internal/lifetime"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
@@ -179,9 +180,7 @@ func because(cause, err error) error {
 	if errors.Is(err, cause) {
 		return err
 	}
-	e := antiphon.Errorf(antiphon.CodeDeadlineExceeded, "%w: %w", cause, err)
-	e.Class = antiphon.ClassUnknown
-	return e
+	return ending.Because(cause, err)
 }
 
 // retryable and backoff are the user's; a panic in them is a no, and a second.

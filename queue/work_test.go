@@ -153,6 +153,28 @@ func TestTimeoutEndsTheContext(t *testing.T) {
 	})
 }
 
+// A discreet error has another text for whoever asked.
+type discreet struct{}
+
+func (discreet) Error() string { return "the password is hunter2" }
+func (discreet) AntiphonError() *antiphon.Error {
+	return &antiphon.Error{Code: antiphon.CodeInternal, Message: "it broke"}
+}
+
+// What an error keeps to itself is not stored when the time is up either.
+func TestTimeoutTellsNoMoreThanTheError(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := working(t, func(ctx context.Context, n int) (int, error) {
+			<-ctx.Done()
+			return 0, discreet{}
+		}, &queue.Options{MaxAttempts: 1, Timeout: time.Minute}, nil)
+		_, err := submit(t, q, 1, nil).Await(t.Context())
+		if !errors.Is(err, queue.ErrTimeout) || !errors.Is(err, queue.ErrDead) || err.Error() != "queue: the attempt took too long: it broke" {
+			t.Error(err)
+		}
+	})
+}
+
 // A slot is free when the function has returned, not before; work that does not is
 // reported as stuck, and its job goes to others.
 func TestStuckWorkKeepsItsSlot(t *testing.T) {

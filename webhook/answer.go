@@ -7,6 +7,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/ending"
 	"github.com/antiphon-go/antiphon/internal/response"
 )
 
@@ -51,7 +52,7 @@ func read[R any](c antiphon.Codec, p *pushed) (v R, err error) {
 			return v, antiphon.Errorf(antiphon.CodeDataLoss, "webhook: the operation that was pushed does not decode")
 		}
 		if p.op.State != antiphon.StateSucceeded {
-			return v, failure(p.op)
+			return v, ending.Failure("webhook: the operation", p.op.State, p.op.Err, p.op.Message)
 		}
 		if body = p.op.Result; body == nil {
 			body = []byte("null")
@@ -73,21 +74,6 @@ func read[R any](c antiphon.Codec, p *pushed) (v R, err error) {
 		}
 	}
 	return v, nil
-}
-
-// failure is why an operation that has ended did not succeed.
-func failure(op *antiphon.Operation) error {
-	if op.Err != nil {
-		return op.Err
-	}
-	code := antiphon.CodeUnknown
-	switch op.State {
-	case antiphon.StateCanceled:
-		code = antiphon.CodeCanceled
-	case antiphon.StateExpired:
-		code = antiphon.CodeDeadlineExceeded
-	}
-	return antiphon.Errorf(code, "webhook: the operation ended as %s", op.State)
 }
 
 // problemOf reads a problem (RFC 9457). Its member error is an antiphon.Error, where the

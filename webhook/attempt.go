@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/ending"
 	"github.com/antiphon-go/antiphon/internal/lifetime"
 	"github.com/antiphon-go/antiphon/internal/response"
 )
@@ -125,8 +126,8 @@ func sign(ctx context.Context, by Signer, r *Request, m Message) (err error) {
 
 // unreached is the error of an attempt that got no response. It does not quote the URL.
 func unreached(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return antiphon.Errorf(antiphon.CodeOf(ctx.Err()), "webhook: no response: %w", cause)
+	if cause := ending.Cause(ctx); cause != nil {
+		return antiphon.Errorf(antiphon.CodeOf(cause), "webhook: no response: %w", cause)
 	}
 	e := antiphon.Errorf(antiphon.CodeUnavailable, "webhook: no response: %w", withoutURL(err))
 	if errors.Is(err, ErrForbidden) {
@@ -137,22 +138,9 @@ func unreached(ctx context.Context, err error) error {
 
 // refused is the error of an attempt that was answered with another status than 2xx.
 func refused(status int) error {
-	code := antiphon.CodeUnavailable
-	switch {
-	case status == http.StatusTooManyRequests:
-		code = antiphon.CodeResourceExhausted
-	case status == http.StatusUnauthorized:
-		code = antiphon.CodeUnauthenticated
-	case status == http.StatusForbidden:
-		code = antiphon.CodePermissionDenied
-	case status == http.StatusNotFound || status == http.StatusGone:
-		code = antiphon.CodeNotFound
-	case status < 500:
-		code = antiphon.CodeFailedPrecondition
-	}
-	what := "answered with"
+	code, what := response.Code(status), "answered with"
 	if status/100 == 3 {
-		what = "redirects are not followed:"
+		code, what = antiphon.CodeFailedPrecondition, "redirects are not followed:"
 	}
 	return &antiphon.Error{Code: code, Class: antiphon.ClassFailed, Message: fmt.Sprintf("webhook: %s %d %s", what, status, http.StatusText(status))}
 }
