@@ -271,7 +271,7 @@ func (p *Peer) over(a asked, id ID, err error, cancel bool) {
 				m.To = more.ctl
 			}
 			if more.end != 0 && more.end != never {
-				m.Deadline = p.table.alarm.start.Add(time.Duration(more.end))
+				m.Deadline = p.table.alarm.Time(more.end)
 			}
 		}
 		_ = p.out.post(outgoing{m: m}) // if there is no room, the deadline will end the work

@@ -56,7 +56,6 @@ func free(t *testing.T, tb *table, where string) {
 		mu.Unlock()
 	}
 	try(&tb.growing)
-	try(&tb.alarm.mu)
 	for k := range tb.live.Load() {
 		try(&tb.shards[k].Load().mu)
 	}

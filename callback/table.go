@@ -1,13 +1,14 @@
 package callback
 
 import (
-	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/benbjohnson/clock"
+
+	"github.com/antiphon-go/antiphon/internal/alarm"
 )
 
 // A table keeps what is pending under unguessable ids, each with a moment at
@@ -23,7 +24,7 @@ import (
 // for each that expires), and a timing wheel (as fast at a million pending, but
 // it is late by up to its tick, and virtual time shows that).
 type table struct {
-	alarm alarm
+	alarm *alarm.Alarm
 	// tell is called when the moment of an entry has come, without a lock. The
 	// entry is still in the table then, but will not become due again unless it
 	// is touched.
@@ -47,9 +48,9 @@ type table struct {
 type entry any
 
 // A moment is nanoseconds since the table was made.
-type moment = int64
+type moment = alarm.Moment
 
-const never moment = math.MaxInt64
+const never = alarm.Never
 
 // how says how an entry ended.
 type how int
@@ -70,7 +71,7 @@ func newTable(clk clock.Clock, limit int, tell func(e entry, id ID, now moment))
 	t.shards[0].Store(new(shard))
 	t.live.Store(1)
 	t.chunks = 1 << (32 - t.bits - chunkBits)
-	t.alarm.init(clk, t.expire)
+	t.alarm = alarm.New(clk, t.expire)
 	return t
 }
 
@@ -103,19 +104,13 @@ func (t *table) grow() {
 	t.live.Store(2 * n)
 }
 
-func (t *table) now() moment { return t.alarm.now() }
+func (t *table) now() moment { return t.alarm.Now() }
 
 // in returns the moment after d, at most never.
-func (t *table) in(d time.Duration) moment {
-	now := t.now()
-	if now > 0 && int64(d) >= never-now {
-		return never
-	}
-	return now + int64(d)
-}
+func (t *table) in(d time.Duration) moment { return alarm.After(t.now(), d) }
 
 // at returns the moment of a time of the table's clock.
-func (t *table) at(when time.Time) moment { return int64(when.Sub(t.alarm.start)) }
+func (t *table) at(when time.Time) moment { return t.alarm.At(when) }
 
 // enter counts one more in, unless there are as many as there may be.
 func (t *table) enter() bool {
@@ -163,7 +158,7 @@ func (t *table) put(e entry, at moment) (key, error) {
 	s.lo, s.hi, s.at, s.entry = lo, hi, 0, e
 	sh.heap.push(sh, deadline{at, i})
 	sh.mu.Unlock()
-	t.alarm.set(at)
+	t.alarm.Set(at)
 	return key{lo, hi, t.ref(n, i)}, nil
 }
 
@@ -252,7 +247,7 @@ func (t *table) touch(id ID, to func() moment) error {
 		sh.heap.push(sh, deadline{at, i})
 	}
 	sh.mu.Unlock()
-	t.alarm.set(at)
+	t.alarm.Set(at)
 	return nil
 }
 
@@ -293,7 +288,7 @@ func (t *table) close() (left []entry) {
 	if !first {
 		return nil
 	}
-	t.alarm.close()
+	t.alarm.Stop()
 	t.walk((*shard).close, func(k uint32, sh *shard, i uint32, s *slot) {
 		left = append(left, s.entry)
 		sh.release(i, s, gone)

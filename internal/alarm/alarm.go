@@ -28,6 +28,7 @@ const Never Moment = math.MaxInt64
 // the function themselves.
 type Alarm struct {
 	clock clock.Clock
+	real  bool // so is the clock
 	start time.Time
 	ring  func()
 	by    atomic.Int64 // it rings by then, or Never
@@ -40,19 +41,28 @@ type Alarm struct {
 
 // New returns an alarm that calls ring. A nil clk is the real clock.
 func New(clk clock.Clock, ring func()) *Alarm {
-	if clk == nil {
+	real := clk == nil
+	if real {
 		clk = clock.New()
 	}
-	a := &Alarm{clock: clk, start: clk.Now(), ring: ring}
+	a := &Alarm{clock: clk, real: real, start: clk.Now(), ring: ring}
 	a.by.Store(Never)
 	return a
 }
 
 // Now is the moment.
-func (a *Alarm) Now() Moment { return int64(a.clock.Since(a.start)) }
+func (a *Alarm) Now() Moment {
+	if a.real { // without a detour
+		return int64(time.Since(a.start))
+	}
+	return int64(a.clock.Since(a.start))
+}
 
 // Time is the time of a moment.
 func (a *Alarm) Time(m Moment) time.Time { return a.start.Add(time.Duration(m)) }
+
+// At is the moment of a time.
+func (a *Alarm) At(t time.Time) Moment { return int64(t.Sub(a.start)) }
 
 // After is the moment d after m, at most Never.
 func After(m Moment, d time.Duration) Moment {

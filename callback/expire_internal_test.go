@@ -261,7 +261,7 @@ func TestC7_AnAlarmThatIsOffStaysOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		tb.close()
-		tb.alarm.set(int64(time.Minute)) // by one who was kept waiting
+		tb.alarm.Set(int64(time.Minute)) // by one who was kept waiting
 		if now := mock.Now(); mock.WaitForAllTimers() != now {
 			t.Fatal("a timer is left")
 		}
