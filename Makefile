@@ -1,5 +1,5 @@
 # Thin verbs over go and .ci/run.
-.PHONY: help quickstart test race vet lint bench benchtable fuzz api snippets cover tidy ci
+.PHONY: help quickstart test race vet lint bench benchtable fuzz api guarantees snippets cover tidy ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -30,6 +30,9 @@ fuzz: ## every fuzz target for FUZZTIME (3s)
 
 api: ## write down the exported API
 	@awk '/^[^#]/ && / tagged/ { print $$1 }' modules.txt | while read -r m; do (cd $$m && go run github.com/antiphon-go/antiphon/internal/tools/apidump -o api); done
+
+guarantees: ## write docs/guarantees.md
+	go run ./internal/tools/guarantees
 
 snippets: ## rewrite the code in Markdown from the code it names
 	go run ./internal/tools/snippets -fix README.md $(wildcard docs/*.md)

@@ -42,5 +42,25 @@
 // [Backoff] computes delays, [Codec] turns values into bytes within limits, and
 // [Observer] is told what happens.
 //
+// # What holds for all of it
+//
+// In every package, beside what its own documentation numbers:
+//
+//   - X1 Everything that may be used by several goroutines at once is free of data
+//     races.
+//   - X2 Everything in memory works in a testing/synctest bubble, in virtual time.
+//   - X3 No package has a goroutine, a channel or a timer of its own, nor a pool of
+//     such: what runs is started by a call, and has an owner that ends it.
+//   - X4 Every call that may wait takes a context, and returns when that ends.
+//   - X5 Zero values, nil options and nil contexts are safe; what cannot be meant is an
+//     error, at once.
+//   - X6 Memory is bounded: limits are on by default.
+//   - X7 User code that panics or ends its goroutine never ends the process, and leaves
+//     no lock and nobody waiting. None of it runs under a lock.
+//   - X8 The law: every way from a question to its answer behaves as future.Lift does.
+//     Package futuretest has its words and its tests.
+//
+// All such sentences, and the tests that carry each, are listed in docs/guarantees.md.
+//
 // The package imports the standard library only.
 package antiphon

@@ -9,7 +9,7 @@ var rules = []rule{
 	},
 	{
 		name:  "MaxBody",
-		why:   "a body of Caps.MaxBody bytes gets through; one more byte is refused with code resource_exhausted, and harms nothing",
+		why:   "C10: a body of Caps.MaxBody bytes gets through; one more byte is refused with code resource_exhausted, and harms nothing",
 		check: checkMaxBody,
 	},
 	{
@@ -40,13 +40,13 @@ var rules = []rule{
 	},
 	{
 		name:  "SendEnds",
-		why:   "Send returns when its context ends, with what ended it, even if the write is stuck, and leaves the wire intact; what it calls not accepted never arrives",
+		why:   "C11, X4: Send returns when its context ends, with what ended it, even if the write is stuck, and leaves the wire intact; what it calls not accepted never arrives",
 		needs: []need{stalls},
 		check: checkSendEnds,
 	},
 	{
 		name:  "Lanes",
-		why:   "answers, parts, progress, cancels and credits do not wait behind requests, nor either behind events: else a flood is never answered",
+		why:   "C8: answers, parts, progress, cancels and credits do not wait behind requests, nor either behind events: else a flood is never answered",
 		needs: []need{stalls},
 		check: checkLanes,
 	},
@@ -129,7 +129,7 @@ var rules = []rule{
 	},
 	{
 		name:  "OneDisconnect",
-		why:   "Receive fails once for each break with callback.ErrDisconnected, of class unknown, and then goes on, or fails with callback.ErrClosed if there is no other connection",
+		why:   "C6: Receive fails once for each break with callback.ErrDisconnected, of class unknown, and then goes on, or fails with callback.ErrClosed if there is no other connection",
 		needs: []need{cut, breaks},
 		check: checkOneDisconnect,
 	},
@@ -141,13 +141,13 @@ var rules = []rule{
 	},
 	{
 		name:  "CutEndsSend",
-		why:   "a Send that is stuck returns when the connection breaks, or when the next is there; it does not hang",
+		why:   "C6: a Send that is stuck returns when the connection breaks, or when the next is there; it does not hang",
 		needs: []need{cut, stalls},
 		check: checkCutEndsSend,
 	},
 	{
 		name:  "CutsAreTold",
-		why:   "a Send that fails was not accepted, or that is unknown; unknown is never reported as not accepted, since who reads that sends again",
+		why:   "C11: a Send that fails was not accepted, or that is unknown; unknown is never reported as not accepted, since who reads that sends again",
 		needs: []need{cut, heal},
 		check: checkCutsAreTold,
 	},
@@ -159,13 +159,13 @@ var rules = []rule{
 	},
 	{
 		name:  "CutsLeakNothing",
-		why:   "a connection that broke leaves no goroutine behind",
+		why:   "C7: a connection that broke leaves no goroutine behind",
 		needs: []need{cut, heal},
 		check: checkCutsLeakNothing,
 	},
 	{
 		name:  "CloseTwice",
-		why:   "Close may be called again, and by several at once",
+		why:   "C7: Close may be called again, and by several at once",
 		check: checkCloseTwice,
 	},
 	{
@@ -175,7 +175,7 @@ var rules = []rule{
 	},
 	{
 		name:  "CloseEndsCalls",
-		why:   "Close ends every Send and Receive that is under way",
+		why:   "C7: Close ends every Send and Receive that is under way",
 		check: checkCloseEndsCalls,
 	},
 	{
@@ -190,59 +190,59 @@ var rules = []rule{
 	},
 	{
 		name:  "NoLeak",
-		why:   "Close waits for the transport's goroutines: when it has returned there are as many as before",
+		why:   "C7: Close waits for the transport's goroutines: when it has returned there are as many as before",
 		check: checkNoLeak,
 	},
 
 	{
 		name:  "Echo",
-		why:   "an answer is the answer whatever its size; what is too large is refused with code resource_exhausted, and is not accepted only if the work was not done",
+		why:   "C11: an answer is the answer whatever its size; what is too large is refused with code resource_exhausted, and is not accepted only if the work was not done",
 		check: checkEcho,
 	},
 	{
 		name:  "OwnAnswer",
-		why:   "of ten thousand asks at once, each gets its own answer, once",
+		why:   "C2: of ten thousand asks at once, each gets its own answer, once",
 		check: checkOwnAnswer,
 	},
 	{
 		name:  "AnswerBeforeSendReturns",
-		why:   "an answer may come before Send has returned: no answer overtakes its expectation",
+		why:   "C2: an answer may come before Send has returned: no answer overtakes its expectation",
 		check: checkAnswerBeforeSendReturns,
 	},
 	{
 		name:  "GivingUp",
-		why:   "an ask whose context ends settles at once, and its entry is gone before",
+		why:   "C4: an ask whose context ends settles at once, and its entry is gone before",
 		check: checkGivingUp,
 	},
 	{
 		name:  "RefusedAsk",
-		why:   "an ask whose request cannot be sent fails at once, not accepted, and its entry is gone",
+		why:   "C4, C11: an ask whose request cannot be sent fails at once, not accepted, and its entry is gone",
 		check: checkRefusedAsk,
 	},
 	{
 		name:  "DeadReader",
-		why:   "when the other end stops reading, every ask still ends in time, and Close is not held up",
+		why:   "C3, C7: when the other end stops reading, every ask still ends in time, and Close is not held up",
 		needs: []need{stalls},
 		check: checkDeadReader,
 	},
 	{
 		name:  "FirstAnswerWins",
-		why:   "of three answers to one ask the first settles it, and the others are observed",
+		why:   "C2: of three answers to one ask the first settles it, and the others are observed",
 		check: checkFirstAnswerWins,
 	},
 	{
 		name:  "Orphans",
-		why:   "an answer that is late or unknown is observed once, and harms no other ask",
+		why:   "C2: an answer that is late or unknown is observed once, and harms no other ask",
 		check: checkOrphans,
 	},
 	{
 		name:  "Forged",
-		why:   "an answer settles the request with its id and no other: ids cannot be guessed",
+		why:   "C1, C2: an answer settles the request with its id and no other: ids cannot be guessed",
 		check: checkForged,
 	},
 	{
 		name:  "AnswerElsewhere",
-		why:   "an answer is accepted only from the inbox that it was asked on",
+		why:   "C9: an answer is accepted only from the inbox that it was asked on",
 		needs: []need{addresses},
 		check: checkAnswerElsewhere,
 	},
@@ -253,47 +253,47 @@ var rules = []rule{
 	},
 	{
 		name:  "RepeatedRequest",
-		why:   "a request that comes again under its id is answered again, and not done again",
+		why:   "C2: a request that comes again under its id is answered again, and not done again",
 		check: checkRepeatedRequest,
 	},
 	{
 		name:  "CutSettlesAsks",
-		why:   "when the connection breaks, what was asked over it fails as unknown within a second; nothing hangs",
+		why:   "C6: when the connection breaks, what was asked over it fails as unknown within a second; nothing hangs",
 		needs: []need{cut, forgets},
 		check: checkCutSettlesAsks,
 	},
 	{
 		name:  "AsksSurvive",
-		why:   "where a cut loses nothing, what was asked before it is answered after it",
+		why:   "C6: where a cut loses nothing, what was asked before it is answered after it",
 		needs: []need{cut, heal, survives},
 		check: checkAsksSurvive,
 	},
 	{
 		name:  "Heals",
-		why:   "after a break, new asks are answered without anybody doing anything",
+		why:   "C6: after a break, new asks are answered without anybody doing anything",
 		needs: []need{cut, heal},
 		check: checkHeals,
 	},
 	{
 		name:  "StaleBreak",
-		why:   "what is told of a connection that is gone does not touch what is asked over the next",
+		why:   "C6: what is told of a connection that is gone does not touch what is asked over the next",
 		needs: []need{cut, heal, breaks},
 		check: checkStaleBreak,
 	},
 	{
 		name:  "AskWhileDown",
-		why:   "an ask without a connection ends in time, and works when the connection is back",
+		why:   "C3: an ask without a connection ends in time, and works when the connection is back",
 		needs: []need{cut, heal},
 		check: checkAskWhileDown,
 	},
 	{
 		name:  "NobodyThere",
-		why:   "that nobody serves a name is found out at once where the wire can tell, and is not accepted then; elsewhere the ask ends with its time, and it is unknown",
+		why:   "C11: that nobody serves a name is found out at once where the wire can tell, and is not accepted then; elsewhere the ask ends with its time, and it is unknown",
 		check: checkNobodyThere,
 	},
 	{
 		name:  "DeadlineTravels",
-		why:   "the work learns its asker's deadline, however far that is",
+		why:   "C12: the work learns its asker's deadline, however far that is",
 		check: checkDeadlineTravels,
 	},
 	{
@@ -338,7 +338,7 @@ var rules = []rule{
 	},
 	{
 		name:  "Overload",
-		why:   "what exceeds the queue is refused, not accepted, and answers flow both ways meanwhile",
+		why:   "C5, C8: what exceeds the queue is refused, not accepted, and answers flow both ways meanwhile",
 		check: checkOverload,
 	},
 	{
@@ -363,7 +363,7 @@ var rules = []rule{
 	},
 	{
 		name:  "TwoAskers",
-		why:   "askers on one wire do not see each other's answers",
+		why:   "C9: askers on one wire do not see each other's answers",
 		needs: []need{another},
 		check: checkTwoAskers,
 	},
@@ -387,7 +387,7 @@ var rules = []rule{
 	},
 	{
 		name:  "PeersLeakNothing",
-		why:   "peers that are closed, at either end, with asks pending, leave no goroutine behind",
+		why:   "C7: peers that are closed, at either end, with asks pending, leave no goroutine behind",
 		check: checkPeersLeakNothing,
 	},
 }

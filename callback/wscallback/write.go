@@ -119,8 +119,6 @@ func (c *Conn) put(m *callback.Message, willing bool) (wait <-chan struct{}, err
 // share is which part of a buffer each lane may fill.
 var share = weights{1, 2, 4}
 
-var waitForever = make(chan struct{})
-
 // room reports whether a message of about size bytes can be taken, or what to wait
 // for. The caller holds the lock.
 func (c *Conn) room(kind callback.Kind, size int, willing bool) (wait <-chan struct{}, err error) {
@@ -142,7 +140,7 @@ func (c *Conn) room(kind callback.Kind, size int, willing bool) (wait <-chan str
 	case able:
 		return nil, nil
 	case !willing:
-		return waitForever, nil
+		return c.ended, nil
 	}
 	if c.out.room == nil {
 		c.out.room = make(chan struct{})

@@ -4,7 +4,7 @@ package pollertest
 var rules = []rule{
 	{
 		name:  "Stored",
-		why:   "when Submit returns an operation, that can be read: nobody gets an id that is not known",
+		why:   "P7: when Submit returns an operation, that can be read: nobody gets an id that is not known",
 		check: checkStored,
 	},
 	{
@@ -24,12 +24,12 @@ var rules = []rule{
 	},
 	{
 		name:  "Life",
-		why:   "each change is another Version, from 1 on, and what is read later is not older; Created, Updated and Ended are when it happened",
+		why:   "P8: each change is another Version, from 1 on, and what is read later is not older; Created, Updated and Ended are when it happened",
 		check: checkLife,
 	},
 	{
 		name:  "Ends",
-		why:   "an end is for good",
+		why:   "P8: an end is for good",
 		check: checkEnds,
 	},
 	{
@@ -39,7 +39,7 @@ var rules = []rule{
 	},
 	{
 		name:  "Full",
-		why:   "if there is no room, that is code resource_exhausted, not accepted: who reads it asks again later; and there is room again when others have ended",
+		why:   "X6: if there is no room, that is code resource_exhausted, not accepted: who reads it asks again later; and there is room again when others have ended",
 		needs: []need{limit},
 		check: checkFull,
 	},
@@ -50,7 +50,7 @@ var rules = []rule{
 	},
 	{
 		name:  "SubmitContext",
-		why:   "the context of a Submit that has returned means nothing to the operation: the request is over, the work is not",
+		why:   "P7: the context of a Submit that has returned means nothing to the operation: the request is over, the work is not",
 		check: checkSubmitContext,
 	},
 	{

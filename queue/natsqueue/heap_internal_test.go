@@ -7,7 +7,7 @@ import (
 )
 
 // A heap has whatever was pushed and not taken out, the least first, and knows where.
-func TestQ7_Heap(t *testing.T) {
+func TestHeap(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		h := heap{less: first, spot: readySpot}

@@ -12,7 +12,7 @@ import (
 
 // That the store cannot be followed is told once, and that it can again; that others are
 // quicker at each doubling.
-func TestQ9_Told(t *testing.T) {
+func TestTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []antiphon.Event
 		q := alone(func(e antiphon.Event) { all = append(all, e) })

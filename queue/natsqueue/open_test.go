@@ -12,7 +12,7 @@ import (
 )
 
 // What jobs survive is read from the stream, and believed of the servers' disks.
-func TestQ13_Durability(t *testing.T) {
+func TestQ15_Stated(t *testing.T) {
 	nc := dial(t, serve(t, t.TempDir()).ClientURL())
 	for _, c := range []struct {
 		o    natsqueue.Options
@@ -36,7 +36,7 @@ func TestQ13_Durability(t *testing.T) {
 }
 
 // A bucket that another made has none of what a queue needs.
-func TestQ13_ForeignBucket(t *testing.T) {
+func TestX5_WhatOpenRefuses(t *testing.T) {
 	js, err := jetstream.New(dial(t, serve(t, t.TempDir()).ClientURL()))
 	if err != nil {
 		t.Fatal(err)

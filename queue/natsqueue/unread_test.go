@@ -44,7 +44,7 @@ func subject(bucket, queue, kind, name string) string {
 
 // What others wrote into the bucket is told, and harms nobody: jobs beside it are done,
 // and who waits for one that was written over gets an error that says so.
-func TestQ9_ForeignRecords(t *testing.T) {
+func TestForeignRecords(t *testing.T) {
 	nc := dial(t, serve(t, t.TempDir()).ClientURL())
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -116,7 +116,7 @@ func TestQ9_ForeignRecords(t *testing.T) {
 }
 
 // A worker's lease is over when its job was written over.
-func TestQ5_Q9_ALeasedJobIsWrittenOver(t *testing.T) {
+func TestQ5_ALeasedJobIsWrittenOver(t *testing.T) {
 	nc := dial(t, serve(t, t.TempDir()).ClientURL())
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -166,7 +166,7 @@ func TestQ8_AGroupIsReadLater(t *testing.T) {
 }
 
 // Whoever comes too late again and again tells.
-func TestQ9_Contended(t *testing.T) {
+func TestContended(t *testing.T) {
 	nc := dial(t, serve(t, t.TempDir()).ClientURL())
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -206,7 +206,7 @@ func TestQ9_Contended(t *testing.T) {
 }
 
 // A Put of more than a batch holds is refused as a whole.
-func TestQ9_LargePut(t *testing.T) {
+func TestLargePut(t *testing.T) {
 	b := open(t, dial(t, serve(t, t.TempDir()).ClientURL()), nil)
 	_, err := b.Put(t.Context(), driver.PutRequest{Queue: "q", Jobs: make([]driver.Envelope, 901)})
 	if antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || errors.Is(err, driver.ErrFull) {

@@ -84,7 +84,7 @@ func hostile(t testing.TB, n int64) []byte {
 }
 
 // What a record says it has takes no memory.
-func TestQ9_DeclaredIsNotAllocated(t *testing.T) {
+func TestX6_DeclaredIsNotAllocated(t *testing.T) {
 	b := append(hostile(t, 1<<19), bytes.Repeat([]byte{0}, 1<<20)...)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

@@ -15,7 +15,7 @@ var rules = []rule{
 	},
 	{
 		name:  "PutAllOrNone",
-		why:   "Put stores all jobs, or none of them and fails: who reads the error puts all of them again",
+		why:   "Q1: Put stores all jobs, or none of them and fails: who reads the error puts all of them again",
 		check: checkPutAllOrNone,
 	},
 	{
@@ -30,7 +30,7 @@ var rules = []rule{
 	},
 	{
 		name:  "SameID",
-		why:   "an ID that is known is a duplicate of itself, so that a Put whose answer was lost can be made again",
+		why:   "Q1: an ID that is known is a duplicate of itself, so that a Put whose answer was lost can be made again",
 		check: checkSameID,
 	},
 	{
@@ -69,19 +69,19 @@ var rules = []rule{
 	},
 	{
 		name:  "Reject",
-		why:   "a Put that would exceed Capacity fails with driver.ErrFull, not accepted; what is leased, and what is a duplicate, takes no room",
+		why:   "Q12: a Put that would exceed Capacity fails with driver.ErrFull, not accepted; what is leased, and what is a duplicate, takes no room",
 		needs: []need{capacity},
 		check: checkReject,
 	},
 	{
 		name:  "Block",
-		why:   "a Put that may wait for room waits for it, no longer than its context lasts, and then stores",
+		why:   "Q12: a Put that may wait for room waits for it, no longer than its context lasts, and then stores",
 		needs: []need{capacity},
 		check: checkBlock,
 	},
 	{
 		name:  "DropOldest",
-		why:   "a Put that may drop ends the jobs that have waited longest as failed with driver.ErrDropped, and no others",
+		why:   "Q12: a Put that may drop ends the jobs that have waited longest as failed with driver.ErrDropped, and no others",
 		needs: []need{capacity},
 		check: checkDropOldest,
 	},
@@ -117,17 +117,17 @@ var rules = []rule{
 	},
 	{
 		name:  "TakeEnds",
-		why:   "Take returns when its context ends, with what ended it",
+		why:   "X4: Take returns when its context ends, with what ended it",
 		check: checkTakeEnds,
 	},
 	{
 		name:  "TakeLeaksNothing",
-		why:   "a Take whose context ends leases nothing that it does not return",
+		why:   "Q1: a Take whose context ends leases nothing that it does not return",
 		check: checkTakeLeaksNothing,
 	},
 	{
 		name:  "EachOnce",
-		why:   "of any number of takers, one gets each job",
+		why:   "Q3: of any number of takers, one gets each job",
 		check: checkEachOnce,
 	},
 	{
@@ -137,36 +137,36 @@ var rules = []rule{
 	},
 	{
 		name:  "Order",
-		why:   "of one priority, the job that was ready first goes first",
+		why:   "Q8: of one priority, the job that was ready first goes first",
 		check: checkOrder,
 	},
 	{
 		name:  "ReadyOrder",
-		why:   "a job whose delay has passed comes before those that were ready later, and after those that were ready earlier",
+		why:   "Q8: a job whose delay has passed comes before those that were ready later, and after those that were ready earlier",
 		needs: []need{delays},
 		check: checkReadyOrder,
 	},
 	{
 		name:  "Priority",
-		why:   "jobs of the highest priority go first",
+		why:   "Q8: jobs of the highest priority go first",
 		needs: []need{priorities},
 		check: checkPriority,
 	},
 	{
 		name:  "GroupOneAtATime",
-		why:   "one of a group is leased at a time, and holds up nobody else",
+		why:   "Q8: one of a group is leased at a time, and holds up nobody else",
 		needs: []need{groups},
 		check: checkGroupOneAtATime,
 	},
 	{
 		name:  "GroupOrder",
-		why:   "of a group only the first that has not ended is handed out, over retries, releases, delays and lost leases",
+		why:   "Q8: of a group only the first that has not ended is handed out, over retries, releases, delays and lost leases",
 		needs: []need{groups},
 		check: checkGroupOrder,
 	},
 	{
 		name:  "GroupGoesOn",
-		why:   "a first of a group that has expired, or was canceled, holds up nobody",
+		why:   "Q8: a first of a group that has expired, or was canceled, holds up nobody",
 		needs: []need{groups},
 		check: checkGroupGoesOn,
 	},
@@ -177,28 +177,28 @@ var rules = []rule{
 	},
 	{
 		name:  "Delay",
-		why:   "a delay has passed before a job is handed out, and is not much longer, also of a retry and a release",
+		why:   "Q6: a delay has passed before a job is handed out, and is not much longer, also of a retry and a release",
 		needs: []need{delays},
 		check: checkDelay,
 	},
 	{
 		name:  "LeaseLasts",
-		why:   "nobody else gets a job before its lease is over; then somebody does, without anybody asking",
+		why:   "Q3, Q4: nobody else gets a job before its lease is over; then somebody does, without anybody asking",
 		check: checkLeaseLasts,
 	},
 	{
 		name:  "Attempts",
-		why:   "each hand-out counts the job's attempt, but one that was released does not; Fence counts them all",
+		why:   "Q7: each hand-out counts the job's attempt, but one that was released does not; Fence counts them all",
 		check: checkAttempts,
 	},
 	{
 		name:  "Extend",
-		why:   "Extend makes a lease last for For, counted from now",
+		why:   "Q4: Extend makes a lease last for For, counted from now",
 		check: checkExtend,
 	},
 	{
 		name:  "ExtendFenced",
-		why:   "Extend under a lease that is over, or was never given, fails with driver.ErrLeaseLost and changes nothing",
+		why:   "Q5: Extend under a lease that is over, or was never given, fails with driver.ErrLeaseLost and changes nothing",
 		check: checkExtendFenced,
 	},
 	{
@@ -219,17 +219,17 @@ var rules = []rule{
 	},
 	{
 		name:  "Outcomes",
-		why:   "what is done or buried is not handed out again; what is to be retried, or was released, is",
+		why:   "Q1, Q2: what is done or buried is not handed out again; what is to be retried, or was released, is",
 		check: checkOutcomes,
 	},
 	{
 		name:  "SettleAgain",
-		why:   "a settlement whose answer was lost is made again, without an effect and without an error",
+		why:   "Q2: a settlement whose answer was lost is made again, without an effect and without an error",
 		check: checkSettleAgain,
 	},
 	{
 		name:  "SettleFenced",
-		why:   "a settlement under a lease that is over fails with driver.ErrLeaseLost and changes nothing, whatever its outcome",
+		why:   "Q5: a settlement under a lease that is over fails with driver.ErrLeaseLost and changes nothing, whatever its outcome",
 		check: checkSettleFenced,
 	},
 	{
@@ -275,7 +275,7 @@ var rules = []rule{
 	},
 	{
 		name:  "Dead",
-		why:   "dead letters are kept with their payloads, the oldest first, until they are purged",
+		why:   "Q7: dead letters are kept with their payloads, the oldest first, until they are purged",
 		needs: []need{morgue},
 		check: checkDead,
 	},
@@ -293,7 +293,7 @@ var rules = []rule{
 	},
 	{
 		name:  "CancelLeased",
-		why:   "a job that is leased is marked; its holder is told by Extend, keeps the lease, and decides",
+		why:   "Q4: a job that is leased is marked; its holder is told by Extend, keeps the lease, and decides",
 		needs: []need{control},
 		check: checkCancelLeased,
 	},
@@ -328,7 +328,7 @@ var rules = []rule{
 	},
 	{
 		name:  "Another",
-		why:   "two backends on one store are one: jobs, leases, fences, cancels and pauses are the store's",
+		why:   "Q5: two backends on one store are one: jobs, leases, fences, cancels and pauses are the store's",
 		needs: []need{again},
 		check: checkAnother,
 	},
@@ -340,19 +340,19 @@ var rules = []rule{
 	},
 	{
 		name:  "AnotherEachOnce",
-		why:   "of any number of takers, in two processes, one gets each job",
+		why:   "Q3: of any number of takers, in two processes, one gets each job",
 		needs: []need{again},
 		check: checkAnotherEachOnce,
 	},
 	{
 		name:  "Restart",
-		why:   "accepted is kept: a restart loses no job, lease, attempt, checkpoint, result, dead letter, key or pause",
+		why:   "Q1, Q15: accepted is kept: a restart loses no job, lease, attempt, checkpoint, result, dead letter, key or pause",
 		needs: []need{again, durable},
 		check: checkRestart,
 	},
 	{
 		name:  "Killed",
-		why:   "accepted is kept: what a process had accepted before it was killed is all there",
+		why:   "Q1, Q15: accepted is kept: what a process had accepted before it was killed is all there",
 		needs: []need{kill, durable},
 		check: checkKilled,
 	},

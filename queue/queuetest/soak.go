@@ -36,7 +36,7 @@ func Soak(t *testing.T, w Store, first, n int) {
 
 var soak = rule{
 	name:  "Soak",
-	why:   "whatever happens to calls and clients, each job goes as one in a leased queue does",
+	why:   "Q1, Q2, Q3, Q4, Q5, Q6: whatever happens to calls and clients, each job goes as one in a leased queue does",
 	check: func(t *trial) { t.soak(1, t.store.Seeds) },
 }
 

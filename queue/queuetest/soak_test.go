@@ -13,7 +13,7 @@ import (
 )
 
 // A thousand lives of each kind.
-func TestSoak(t *testing.T) {
+func TestQ1_Q2_Q3_Q4_Q5_Q6_Soak(t *testing.T) {
 	t.Run("one process", func(t *testing.T) {
 		Soak(t, Store{Bubble: true, Open: func(testing.TB) driver.Backend { return queue.Memory(nil) }}, 1000, 1000)
 	})

@@ -121,7 +121,7 @@ func (t *seenTrial) pass(tenths int) { time.Sleep(time.Duration(tenths) * t.Unit
 var seenRules = []seenRule{
 	{
 		name: "ClaimIsExclusive",
-		why:  "while somebody handles a message nobody else does",
+		why:  "W5: while somebody handles a message nobody else does",
 		check: func(t *seenTrial) {
 			t.claim("k", "a", 5, webhook.SeenNew)
 			t.claim("k", "b", 5, webhook.SeenBusy)
@@ -130,7 +130,7 @@ var seenRules = []seenRule{
 	},
 	{
 		name: "OneOfManyClaims",
-		why:  "of claims at the same time one gets the message, and the handler runs once",
+		why:  "W5: of claims at the same time one gets the message, and the handler runs once",
 		check: func(t *seenTrial) {
 			for round := range 20 {
 				key := fmt.Sprint("k", round)
@@ -172,7 +172,7 @@ var seenRules = []seenRule{
 	},
 	{
 		name: "ReleaseFrees",
-		why:  "a handler that failed wants the message again with the next delivery",
+		why:  "W9: a handler that failed wants the message again with the next delivery",
 		check: func(t *seenTrial) {
 			t.claim("k", "a", 5, webhook.SeenNew)
 			t.release("k", "a")
@@ -192,7 +192,7 @@ var seenRules = []seenRule{
 	},
 	{
 		name: "LeaseEnds",
-		why:  "a process that crashed must not keep the message from others for ever",
+		why:  "W9: a process that crashed must not keep the message from others for ever",
 		check: func(t *seenTrial) {
 			t.claim("k", "a", 2, webhook.SeenNew)
 			t.pass(10)
@@ -204,7 +204,7 @@ var seenRules = []seenRule{
 	},
 	{
 		name: "StaleOwnerIsFenced",
-		why:  "a process that was paused past its lease must not free what another has taken over",
+		why:  "W5: a process that was paused past its lease must not free what another has taken over",
 		check: func(t *seenTrial) {
 			t.claim("k", "a", 1, webhook.SeenNew)
 			t.pass(15)
@@ -230,7 +230,7 @@ var seenRules = []seenRule{
 	},
 	{
 		name: "DoneStaysDone",
-		why:  "what has been handled is not handled again",
+		why:  "W5: what has been handled is not handled again",
 		check: func(t *seenTrial) {
 			t.claim("k", "a", 1, webhook.SeenNew)
 			t.done("k")

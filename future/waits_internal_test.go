@@ -29,33 +29,6 @@ func sources(t *testing.T) []*ast.File {
 	return files
 }
 
-// What is shared by a whole process would leak from one bubble into another.
-func TestX3_NoPackageLevelChannelsTimersOrPools(t *testing.T) {
-	for _, f := range sources(t) {
-		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.Name == "init" && fn.Recv == nil {
-				t.Errorf("%s has an init function", f.Name)
-			}
-			g, ok := d.(*ast.GenDecl)
-			if !ok || g.Tok != token.VAR {
-				continue
-			}
-			ast.Inspect(g, func(n ast.Node) bool {
-				switch n := n.(type) {
-				case *ast.ChanType, *ast.GoStmt:
-					t.Errorf("a package-level variable is or starts a %T", n)
-				case *ast.SelectorExpr:
-					switch n.Sel.Name {
-					case "Pool", "Timer", "Ticker", "NewTimer", "NewTicker", "AfterFunc", "After", "Tick":
-						t.Errorf("a package-level variable uses %s", n.Sel.Name)
-					}
-				}
-				return true
-			})
-		}
-	}
-}
-
 // Whoever may be made to wait can give up waiting.
 func TestX4_EveryBlockingCallTakesAContext(t *testing.T) {
 	found := 0
