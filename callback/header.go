@@ -2,6 +2,7 @@ package callback
 
 import (
 	"context"
+	"maps"
 
 	"github.com/antiphon-go/antiphon"
 )
@@ -14,36 +15,25 @@ type headerKey struct{}
 func WithHeader(ctx context.Context, h map[string]string) context.Context {
 	if outer, ok := ctx.Value(headerKey{}).(map[string]string); ok {
 		both := make(map[string]string, len(outer)+len(h))
-		for k, v := range outer {
-			both[k] = v
-		}
-		for k, v := range h {
-			both[k] = v
-		}
+		maps.Copy(both, outer)
+		maps.Copy(both, h)
 		h = both
 	}
 	return context.WithValue(ctx, headerKey{}, h)
 }
 
-// traced are the fields of W3C Trace Context (https://www.w3.org/TR/trace-context,
-// level 1), which an ask made while answering another takes over from that.
-var traced = [...]string{"traceparent", "tracestate"}
-
-// header makes the header of a message: trace context of the request being
-// answered, what the peer injects, extra, and what ctx carries.
+// header makes the header of a message: the trace of ctx, what the peer injects,
+// extra, and what ctx carries. Who names a trace of their own gets no state of another.
 func (p *Peer) header(ctx context.Context, extra map[string]string) (h map[string]string, err error) {
-	set := func(k, v string) {
-		if h == nil {
-			h = make(map[string]string, 4)
+	h = antiphon.TraceFrom(ctx)
+	add := func(more map[string]string) {
+		if h == nil && len(more) > 0 {
+			h = make(map[string]string, len(more))
 		}
-		h[k] = v
-	}
-	if came := antiphon.InfoFrom(ctx).Header; came != nil {
-		for _, k := range traced {
-			if v, ok := came[k]; ok {
-				set(k, v)
-			}
+		if _, own := more["traceparent"]; own {
+			delete(h, "tracestate")
 		}
+		maps.Copy(h, more)
 	}
 	if p.opts.Inject != nil {
 		if h == nil {
@@ -52,13 +42,8 @@ func (p *Peer) header(ctx context.Context, extra map[string]string) (h map[strin
 		defer recovered(&err)
 		p.opts.Inject(ctx, h)
 	}
-	for k, v := range extra {
-		set(k, v)
-	}
-	if sent, ok := ctx.Value(headerKey{}).(map[string]string); ok {
-		for k, v := range sent {
-			set(k, v)
-		}
-	}
+	add(extra)
+	sent, _ := ctx.Value(headerKey{}).(map[string]string)
+	add(sent)
 	return h, nil
 }

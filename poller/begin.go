@@ -13,6 +13,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/ending"
+	"github.com/antiphon-go/antiphon/internal/trace"
 )
 
 // Begin makes a request that starts an operation, and follows that until req's context
@@ -28,6 +29,8 @@ import (
 // A request that was not answered, or put off (429, 503), is repeated, within the limits
 // of HTTPOptions.Poll, if that is safe: it was not accepted, or its method is idempotent, or
 // it has an Idempotency-Key; and if its body can be had again (Request.GetBody).
+//
+// What antiphon.TraceFrom of its context gives goes along, unless req has a traceparent.
 //
 // An error means that nothing is followed. Its class says whether the operation was
 // started: not accepted where that is sure, else unknown. An operation that was done at
@@ -183,6 +186,7 @@ func (c *caller) attempt(ctx context.Context, req *http.Request, home string, s 
 	if r.Header == nil {
 		r.Header = make(http.Header)
 	}
+	trace.Put(p, r.Header)
 	if !s.until.IsZero() {
 		if left := c.left(s.until); left < forever {
 			r.Header["Antiphon-Timeout-Ms"] = []string{timeoutOf(left)}

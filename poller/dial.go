@@ -24,8 +24,8 @@ const lastTries = 3
 
 // Dial returns an Asker of the operations that a POST to a URL starts, as [Begin] does. The
 // body is the encoded value, and the header has an Idempotency-Key, the same however
-// often it is sent; what remains of the asker's time; and the traceparent and tracestate
-// of antiphon.InfoFrom. Reports reach antiphon.WithProgress, the latest of those that come
+// often it is sent; what remains of the asker's time; and what antiphon.TraceFrom gives.
+// Reports reach antiphon.WithProgress, the latest of those that come
 // between two polls.
 //
 // An ask that is accepted is an entry in the table of a Scheduler until it has ended.
@@ -59,19 +59,14 @@ func Dial[Q, R any](to string, o *HTTPOptions) future.Asker[Q, R] {
 		}
 		a := &dialed[R]{caller: c, ctx: background(ctx)}
 		a.seal.until, _ = a.ctx.Deadline()
-		go a.run(post(start, c.Codec.ContentType(), keys.Next(), body, antiphon.InfoFrom(ctx)))
+		go a.run(post(start, c.Codec.ContentType(), keys.Next(), body))
 		return a.promise.Future()
 	}
 }
 
 // post is the request that starts an operation.
-func post(start *url.URL, contentType, key string, body []byte, info antiphon.Info) *http.Request {
+func post(start *url.URL, contentType, key string, body []byte) *http.Request {
 	header := http.Header{"Content-Type": {contentType}, "Idempotency-Key": {`"` + key + `"`}}
-	for _, name := range [...]string{"traceparent", "tracestate"} {
-		if v := info.Header[name]; v != "" {
-			header.Set(name, v)
-		}
-	}
 	r := &http.Request{Method: http.MethodPost, URL: start, Host: start.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(body))}
 	if len(body) == 0 {

@@ -1,10 +1,10 @@
 package poller
 
 import (
-	"net/http"
 	"strings"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/trace"
 )
 
 // OwnerHeader is the name in antiphon.Info.Header under which work finds the owner of its
@@ -67,17 +67,12 @@ func unscoped(info antiphon.Info) antiphon.Info {
 
 // carried is what travels with the operation to the work. It may be nil.
 func (x *exchange) carried() map[string]string {
-	var h map[string]string
+	h := trace.Of(x.r.Header)
 	put := func(name, value string) {
 		if h == nil {
 			h = make(map[string]string, 2)
 		}
 		h[name] = value
-	}
-	for i, name := range travelling {
-		if v := x.r.Header[travellingAs[i]]; len(v) > 0 {
-			put(name, v[0])
-		}
 	}
 	for _, name := range x.s.opts.Headers {
 		if v := x.r.Header.Values(name); len(v) > 0 {
@@ -89,12 +84,6 @@ func (x *exchange) carried() map[string]string {
 	}
 	return h
 }
-
-// travelling is the trace context, which goes along untouched.
-var (
-	travelling   = [...]string{"traceparent", "tracestate"}
-	travellingAs = [...]string{http.CanonicalHeaderKey("traceparent"), http.CanonicalHeaderKey("tracestate")}
-)
 
 // shownMetadata is m without what the server has put there: it is for the work.
 func (s *Server) shownMetadata(m map[string]string) map[string]string {
@@ -111,7 +100,7 @@ func (s *Server) shownMetadata(m map[string]string) map[string]string {
 }
 
 func (s *Server) puts(name string) bool {
-	if name == OwnerHeader || name == travelling[0] || name == travelling[1] {
+	if name == OwnerHeader || trace.Has(name) {
 		return true
 	}
 	for _, n := range s.opts.Headers {

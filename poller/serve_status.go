@@ -8,6 +8,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/ending"
+	"github.com/antiphon-go/antiphon/internal/trace"
 )
 
 // show answers with the status of an operation: GET operations/{id}.
@@ -83,7 +84,7 @@ func (s *Server) observe(x *exchange, e antiphon.Event) {
 	if s.opts.Observer == nil {
 		return
 	}
-	if e.Context = x.r.Context(); e.Kind == "" {
+	if e.Context = trace.In(x.r.Context(), x.r.Header); e.Kind == "" {
 		e.Kind = s.opts.Name
 	}
 	s.opts.Observer.Emit(e)

@@ -136,14 +136,14 @@ func (w *worker) timesUp() {
 		if t.job.Left > 0 && (w.core.opts.Timeout == 0 || t.job.Left <= w.core.opts.Timeout) {
 			cause = ErrExpired
 		}
-		w.core.observe(antiphon.Event{Name: "queue.timeout", ID: t.job.ID, Attempt: t.job.Attempt, Err: cause})
+		t.observe("queue.timeout", 0, cause)
 		t.Cancel(cause)
 	}
 	for _, t := range stuck {
-		w.core.observe(antiphon.Event{Name: "queue.stuck", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrStuck})
+		t.observe("queue.stuck", 0, ErrStuck)
 	}
 	for _, t := range lost {
-		w.core.observe(antiphon.Event{Name: "queue.lease_lost", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
+		t.observe("queue.lease_lost", 0, ErrLeaseLost)
 		t.Cancel(ErrLeaseLost)
 	}
 }
@@ -231,14 +231,14 @@ func (w *worker) extended(t *task, x *driver.Extension, now moment, err error) (
 	w.mu.Unlock()
 	switch {
 	case lost:
-		w.core.observe(antiphon.Event{Name: "queue.lease_lost", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
+		t.observe("queue.lease_lost", 0, ErrLeaseLost)
 		if begun {
 			t.Cancel(ErrLeaseLost)
 		}
 	case wished && begun:
 		t.Cancel(ErrCanceled)
 	case again:
-		w.core.observe(antiphon.Event{Name: "queue.extend_failed", ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
+		t.observe("queue.extend_failed", 0, err)
 	}
 	return again
 }

@@ -83,7 +83,8 @@ type Options struct {
 
 	// Ending is called with how a job ended, before that is settled: whatever it sees to
 	// has been done when the job has ended, at least once. If it fails, the work is done
-	// again, without counting the attempt; its context ends after Lease. What ends while
+	// again, without counting the attempt; its context ends after Lease, and carries
+	// antiphon.InfoFrom as that of the work does. What ends while
 	// no worker has it, as it expires or is canceled, does not pass here. nil means
 	// nothing.
 	Ending func(ctx context.Context, how antiphon.Operation) error

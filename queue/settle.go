@@ -210,7 +210,7 @@ func (s *settler) call(all []driver.Settlement) []error {
 // settled deals with how the settlement of t went, and reports whether it is to be
 // sent again: as long as the lease lasts.
 func (s *settler) settled(t *task, err error) (again bool) {
-	w, c := s.w, s.w.core
+	w := s.w
 	event := "queue.unsettled"
 	switch {
 	case err == nil:
@@ -228,7 +228,7 @@ func (s *settler) settled(t *task, err error) (again bool) {
 	if !again {
 		w.drop(t)
 	}
-	c.observe(antiphon.Event{Name: event, ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
+	t.observe(event, 0, err)
 	return again
 }
 

@@ -37,7 +37,9 @@ type SubmitOptions struct {
 	At time.Time
 	// TTL is how long the job may take to its end. 0 means Options.TTL.
 	TTL time.Duration
-	// Header travels with the job; the work finds it in antiphon.InfoFrom.
+	// Header travels with the job; the work finds it in antiphon.InfoFrom. What
+	// antiphon.TraceFrom gives goes along, unless Header has a traceparent or leaves no
+	// room for one.
 	Header map[string]string
 }
 
@@ -132,7 +134,7 @@ func (q *Queue[Q, R]) envelope(ctx context.Context, v Q, o *SubmitOptions) (driv
 		return driver.Envelope{}, err
 	}
 	e := driver.Envelope{
-		Kind: c.opts.Kind, Payload: payload, Header: maps.Clone(o.Header),
+		Kind: c.opts.Kind, Payload: payload, Header: header(ctx, o.Header),
 		Key: o.Key, Unique: o.Unique, UniqueFor: o.UniqueFor, Group: o.Group, Priority: o.Priority,
 		Delay: o.Delay, TTL: o.TTL, Keep: c.opts.KeepResults,
 	}
@@ -177,14 +179,36 @@ func (c *core) check(e *driver.Envelope) error {
 	case e.Priority < c.caps.MinPriority || e.Priority > c.caps.MaxPriority:
 		return c.unsupported("SubmitOptions.Priority: it is out of range")
 	}
-	size := 0
-	for k, v := range e.Header {
-		size += len(k) + len(v)
-	}
-	if len(e.Header) > maxHeaders || size > maxHeaderSize {
+	if !fits(e.Header) {
 		return misuse("header", "a header has at most 64 entries and 16 KiB")
 	}
 	return nil
+}
+
+// fits reports whether h is within the limits.
+func fits(h map[string]string) bool {
+	size := 0
+	for k, v := range h {
+		size += len(k) + len(v)
+	}
+	return len(h) <= maxHeaders && size <= maxHeaderSize
+}
+
+// header is what travels with a job: given, and the trace of ctx.
+func header(ctx context.Context, given map[string]string) map[string]string {
+	given = maps.Clone(given)
+	if given["traceparent"] != "" {
+		return given
+	}
+	h := antiphon.TraceFrom(ctx)
+	if h == nil {
+		return given
+	}
+	maps.Copy(h, given)
+	if !fits(h) { // a job is not refused for its trace
+		return given
+	}
+	return h
 }
 
 // put stores jobs and follows them.

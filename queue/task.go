@@ -46,17 +46,29 @@ func (t *task) Value(key any) any {
 	case taskKey{}:
 		return t
 	case infoKey:
-		return antiphon.Info{
-			ID:      t.job.ID,
-			Kind:    t.w.core.name,
-			Attempt: t.job.Attempt,
-			Key:     t.job.Key,
-			Header:  t.job.Header,
-		}
+		return t.info()
 	case progressKey:
 		return t.report
 	}
 	return t.Context.Value(key)
+}
+
+func (t *task) info() antiphon.Info {
+	return antiphon.Info{
+		ID:      t.job.ID,
+		Kind:    t.w.core.name,
+		Attempt: t.job.Attempt,
+		Key:     t.job.Key,
+		Header:  t.job.Header,
+	}
+}
+
+// observe tells of an event of the job. Its context is not t, which may not have begun,
+// or has ended.
+func (t *task) observe(name string, after time.Duration, err error) {
+	if c := t.w.core; c.opts.Observer != nil {
+		c.observe(antiphon.Event{Name: name, Context: antiphon.WithInfo(t.w.base, t.info()), ID: t.job.ID, Attempt: t.job.Attempt, Duration: after, Err: err})
+	}
 }
 
 // infoKey and progressKey are the keys that antiphon.InfoFrom and antiphon.Report ask a
@@ -151,7 +163,7 @@ func (t *task) report(p antiphon.Progress) {
 	if p.Data != nil {
 		b, err := t.w.core.marshal(p.Data)
 		if err != nil {
-			t.w.core.observe(antiphon.Event{Name: "queue.unreported", ID: t.job.ID, Err: err})
+			t.observe("queue.unreported", 0, err)
 			b = nil
 		}
 		if p.Data = nil; b != nil {

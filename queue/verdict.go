@@ -75,7 +75,7 @@ func (w *worker) finished(t *task, result []byte, err error) {
 		w.mu.Unlock()
 	}
 	if lost {
-		w.core.observe(antiphon.Event{Name: "queue.late", ID: t.job.ID, Attempt: t.job.Attempt, Err: ErrLeaseLost})
+		t.observe("queue.late", 0, ErrLeaseLost)
 		w.drop(t)
 		return
 	}
@@ -97,18 +97,18 @@ func (w *worker) ending(t *task, s driver.Settlement) driver.Settlement {
 	if s.State == antiphon.StateSucceeded {
 		op.Percent = 100
 	}
-	err := w.callEnding(op)
+	err := w.callEnding(t, op)
 	if err == nil {
 		return s
 	}
 	delay := max(c.backoff(t.job.Attempt), time.Second)
-	c.observe(antiphon.Event{Name: "queue.retry", ID: t.job.ID, Attempt: t.job.Attempt, Duration: delay, Err: err})
+	t.observe("queue.retry", delay, err)
 	return driver.Settlement{Outcome: driver.Release, Delay: delay}
 }
 
 // callEnding calls Options.Ending. A panic or a Goexit in it is an error.
-func (w *worker) callEnding(op antiphon.Operation) error {
-	ctx, done := lifetime.WithTimeout(w.base, w.core.opts.Clock, w.core.opts.Lease, ErrTimeout)
+func (w *worker) callEnding(t *task, op antiphon.Operation) error {
+	ctx, done := lifetime.WithTimeout(antiphon.WithInfo(w.base, t.info()), w.core.opts.Clock, w.core.opts.Lease, ErrTimeout)
 	defer done()
 	back := make(chan error, 1)
 	go func() {
@@ -147,24 +147,24 @@ func (w *worker) decideFailed(t *task, err, cause error) driver.Settlement {
 	case cause == ErrDraining && interrupted(err):
 		return driver.Settlement{Outcome: driver.Release}
 	case errors.As(err, &v) && v.kind == snoozed:
-		c.observe(antiphon.Event{Name: "queue.snoozed", ID: t.job.ID, Attempt: t.job.Attempt, Duration: v.snooze})
+		t.observe("queue.snoozed", v.snooze, nil)
 		return driver.Settlement{Outcome: driver.Release, Delay: v.snooze}
 	case v != nil && v.kind == discarded:
-		c.observe(antiphon.Event{Name: "queue.discarded", ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
+		t.observe("queue.discarded", 0, err)
 		return driver.Settlement{State: antiphon.StateFailed, Err: antiphon.FromError(err)}
 	}
 	if cause == ErrTimeout || cause == ErrExpired {
 		err = because(cause, err)
 	}
 	if v != nil || t.job.Attempt >= c.opts.MaxAttempts || !c.retryable(err) {
-		c.observe(antiphon.Event{Name: "queue.dead", ID: t.job.ID, Attempt: t.job.Attempt, Err: err})
+		t.observe("queue.dead", 0, err)
 		return driver.Settlement{Outcome: driver.Bury, State: antiphon.StateFailed, Err: asDead(err)}
 	}
 	delay := c.backoff(t.job.Attempt)
 	if after, ok := antiphon.RetryDelay(err); ok {
 		delay = max(delay, after)
 	}
-	c.observe(antiphon.Event{Name: "queue.retry", ID: t.job.ID, Attempt: t.job.Attempt, Duration: delay, Err: err})
+	t.observe("queue.retry", delay, err)
 	return driver.Settlement{Outcome: driver.Retry, Err: antiphon.FromError(err), Delay: delay}
 }
 

@@ -417,6 +417,6 @@ func (w *worker) after(t *task) *task {
 
 // foreign gives a job of another kind back.
 func (w *worker) foreign(t *task) {
-	w.core.observe(antiphon.Event{Name: "queue.unknown_kind", ID: t.job.ID, Err: fmt.Errorf("queue: a job of kind %q", t.job.Kind)})
+	t.observe("queue.unknown_kind", 0, fmt.Errorf("queue: a job of kind %q", t.job.Kind))
 	w.giveBack([]*task{t}, w.core.opts.Lease)
 }

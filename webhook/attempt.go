@@ -14,6 +14,7 @@ import (
 	"github.com/antiphon-go/antiphon/internal/ending"
 	"github.com/antiphon-go/antiphon/internal/lifetime"
 	"github.com/antiphon-go/antiphon/internal/response"
+	"github.com/antiphon-go/antiphon/internal/trace"
 )
 
 // Limits of an attempt.
@@ -93,6 +94,7 @@ func (s *Sender) request(ctx context.Context, e *Endpoint, d *delivery, a *Attem
 			h[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
 		}
 	}
+	trace.Put(ctx, h)
 	if e.Signer != nil {
 		q := &Request{Method: http.MethodPost, URL: to, Header: h, Body: d.Body, At: a.Begun}
 		m := Message{ID: d.ID, Type: d.Type, Endpoint: d.Endpoint, Time: a.Begun, Body: d.Body}
@@ -101,12 +103,12 @@ func (s *Sender) request(ctx context.Context, e *Endpoint, d *delivery, a *Attem
 		}
 		h = q.Header
 	}
-	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+	seen := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if at := c.Conn.RemoteAddr(); at != nil {
 			a.Peer = at.String()
 		}
 	}}
-	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost, to, bytes.NewReader(d.Body))
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, seen), http.MethodPost, to, bytes.NewReader(d.Body))
 	if err != nil {
 		return nil, forbidden("that is no URL")
 	}

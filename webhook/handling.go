@@ -9,6 +9,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/lifetime"
+	"github.com/antiphon-go/antiphon/internal/trace"
 )
 
 // A handling is one message that is being handled, and the context of that.
@@ -56,7 +57,7 @@ func (r *Receiver) handle(ctx context.Context, m Message) answer {
 	}
 	h := &handling{r: r, m: m, owner: r.owners.Next(), began: r.clock.Now(), over: make(chan struct{})}
 	h.keys[0], h.keys[1] = m.keys()
-	info := antiphon.Info{ID: m.ID, Kind: m.Endpoint, Key: h.keys[0]}
+	info := antiphon.Info{ID: m.ID, Kind: m.Endpoint, Key: h.keys[0], Header: trace.Of(m.Header)}
 	h.Begin(antiphon.WithInfo(context.WithoutCancel(ctx), info), h.began.Add(r.opts.Inline), ErrOverrun)
 	timer := r.clock.Timer(r.opts.Inline)
 	defer timer.Stop()

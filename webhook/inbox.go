@@ -10,6 +10,7 @@ import (
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/trace"
 )
 
 // An Inbox is where answers are pushed to. [Expect] gives out a URL for one answer, and
@@ -166,7 +167,7 @@ func (in *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.ID, m.IDSigned = name, true
-	a := in.deliver(r.Context(), t, m)
+	a := in.deliver(trace.In(r.Context(), m.Header), t, m)
 	if a.retry > 0 {
 		retryAfter(w, a.retry)
 	}

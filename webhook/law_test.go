@@ -16,6 +16,7 @@ import (
 
 	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/future/futuretest"
+	"github.com/antiphon-go/antiphon/internal/trace"
 	"github.com/antiphon-go/antiphon/poller/pollertest"
 	"github.com/antiphon-go/antiphon/webhook"
 )
@@ -36,9 +37,9 @@ func (a *answerer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	ctx, cancel := context.WithCancel(a.ctx)
+	ctx, cancel := context.WithCancel(trace.In(a.ctx, r.Header))
 	if ms, err := strconv.Atoi(r.Header.Get("Timeout-Ms")); err == nil {
-		ctx, cancel = context.WithTimeout(a.ctx, time.Duration(ms)*time.Millisecond)
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(ms)*time.Millisecond)
 	}
 	pushed := make(chan struct{})
 	a.work.Go(func() {
@@ -81,6 +82,7 @@ func askOver(in *webhook.Inbox, url string, c *http.Client) futuretest.Asker {
 			return err
 		}
 		r.Header.Set("Answer-To", answerTo)
+		trace.Put(ctx, r.Header)
 		if at, ok := ctx.Deadline(); ok {
 			r.Header.Set("Timeout-Ms", strconv.FormatInt(time.Until(at).Milliseconds(), 10))
 		}

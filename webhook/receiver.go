@@ -29,7 +29,8 @@ import (
 // ctx ends when the time for the answer is over (ReceiverOptions.Inline) because of
 // [ErrOverrun], and when Shutdown has waited long enough because of [ErrClosed], but not
 // because whoever pushed has gone: work that is done need not be done again. It carries
-// antiphon.InfoFrom, where Key is Message.Key.
+// antiphon.InfoFrom, where Key is Message.Key, and Header is what antiphon.TraceFrom looks
+// for: what the handler asks and sends belongs to the trace that the push is of.
 //
 // Ownership: the message is the handler's, but its Header is shared.
 type Handler func(ctx context.Context, m Message) error

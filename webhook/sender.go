@@ -266,6 +266,9 @@ func (s *Sender) Endpoints() []Endpoint {
 // way, endpoints for which it was accepted do not get it twice, and the same ID with
 // another body fails with queue.ErrKeyReused. Without an ID it gets one.
 //
+// What antiphon.TraceFrom gives goes along as traceparent and tracestate, unless m.Header
+// or the endpoint's has a traceparent.
+//
 // Of m.Header, fields that are the sender's or the transport's are left out. ID, Type,
 // Endpoint, Header and Body of m matter, and are not to be changed any more.
 //
@@ -383,10 +386,10 @@ func (s *Sender) jobOptions(d delivery) queue.SubmitOptions {
 func (s *Sender) heard(e antiphon.Event) {
 	switch e.Name {
 	case "queue.take_failed", "queue.extend_failed", "queue.settle_failed", "queue.unsettled", "queue.late", "queue.lease_lost":
-		s.observe(antiphon.Event{Name: "webhook.store_failed", Attempt: e.Attempt, Err: e.Err})
+		s.observe(antiphon.Event{Name: "webhook.store_failed", Context: e.Context, Attempt: e.Attempt, Err: e.Err})
 	case "queue.dead":
 		if errors.Is(e.Err, queue.ErrLost) { // nobody here has seen it
-			s.observe(antiphon.Event{Name: "webhook.dead", ID: e.ID, Attempt: e.Attempt, Err: e.Err})
+			s.observe(antiphon.Event{Name: "webhook.dead", Context: e.Context, ID: e.ID, Attempt: e.Attempt, Err: e.Err})
 		}
 	}
 }

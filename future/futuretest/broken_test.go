@@ -60,6 +60,30 @@ func TestBrokenWaysAreFoundOut(t *testing.T) {
 				})
 			}
 		}},
+		{"loses the trace", "Trace", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				return future.Call(antiphon.WithTrace(ctx, nil), f, q)
+			}
+		}},
+		{"keeps the trace of an earlier ask", "Trace", func(_ testing.TB, f Func) Asker {
+			var mu sync.Mutex
+			var kept map[string]string
+			return func(ctx context.Context, q Query) *answerFuture {
+				mu.Lock()
+				defer mu.Unlock()
+				if trace := antiphon.TraceFrom(ctx); trace != nil {
+					kept = trace
+				}
+				return future.Call(antiphon.WithTrace(ctx, kept), f, q)
+			}
+		}},
+		{"loses the state of a trace", "Trace", func(_ testing.TB, f Func) Asker {
+			return func(ctx context.Context, q Query) *answerFuture {
+				trace := antiphon.TraceFrom(ctx)
+				delete(trace, "tracestate")
+				return future.Call(antiphon.WithTrace(ctx, trace), f, q)
+			}
+		}},
 		{"loses the data of progress", "Progress", func(_ testing.TB, f Func) Asker {
 			return func(ctx context.Context, q Query) *answerFuture {
 				return future.Call(antiphon.WithProgress(ctx, func(p antiphon.Progress) {

@@ -97,6 +97,12 @@ var rules = []rule{
 		check:   checkProgress,
 	},
 	{
+		name:    "Trace",
+		why:     "the trace of the asker's context goes on in f, untouched, and that of no other ask",
+		applies: func(w Way) bool { return !w.NoTrace },
+		check:   checkTrace,
+	},
+	{
 		name:  "NoLeak",
 		why:   "X8: an ask that has settled, or was given up, leaves no goroutine behind",
 		check: checkNoLeak,

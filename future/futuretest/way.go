@@ -49,6 +49,9 @@ type Way struct {
 	NoDeadline bool
 	// NoProgress: what f reports does not reach the asker.
 	NoProgress bool
+	// NoTrace: the trace of the asker's context does not reach f; see
+	// antiphon.TraceFrom.
+	NoTrace bool
 	// NoGoexit: runtime.Goexit in f is not survived.
 	NoGoexit bool
 
