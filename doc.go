@@ -29,7 +29,8 @@
 //
 // A function that knows more than its caller says so in its error: [Permanent]
 // (do not try again), [RetryAfter] (not before). It learns its circumstances
-// from [InfoFrom] and tells how far it is with [Report].
+// from [InfoFrom] and tells how far it is with [Report]. What it asks belongs to the
+// trace of what it is asked ([TraceFrom]), over every way.
 //
 // # What is kept of a request
 //

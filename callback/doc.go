@@ -24,8 +24,8 @@
 //
 // What [antiphon.Report] says in the work reaches the asker whose context is made
 // with antiphon.WithProgress. The asker's deadline travels as the time that remains,
-// and its cancellation as a message. Headers ([WithHeader]) and W3C trace context
-// travel along, and work finds them in [antiphon.InfoFrom].
+// and its cancellation as a message. Headers ([WithHeader]) and the trace of
+// antiphon.TraceFrom travel along, and work finds them in [antiphon.InfoFrom].
 //
 // # Many answers, and none
 //

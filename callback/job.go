@@ -78,7 +78,7 @@ func (j *job) report(pr antiphon.Progress) {
 		err = j.progress(body)
 	}
 	if err != nil {
-		j.service.peer.observe(antiphon.Event{Name: "callback.unsent", Kind: Progress.String(), ID: idString(j.d.ID), Err: err})
+		j.service.peer.observe(antiphon.Event{Name: "callback.unsent", Context: j, Kind: Progress.String(), ID: idString(j.d.ID), Err: err})
 	}
 }
 
@@ -135,7 +135,7 @@ func (j *job) finish(body []byte, err error) {
 	// It waits for room as long as the asker would: so a peer that does not read
 	// fills the slots, and what it asks more is refused.
 	if err := p.out.postWait(j, o); err != nil {
-		p.observe(antiphon.Event{Name: "callback.unsent", Kind: Reply.String(), ID: idString(j.d.ID), Err: err})
+		p.observe(antiphon.Event{Name: "callback.unsent", Context: j, Kind: Reply.String(), ID: idString(j.d.ID), Err: err})
 		j.settle(err)
 	}
 }

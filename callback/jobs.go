@@ -183,7 +183,7 @@ func (js *jobs) met(j *job, r *record) {
 		js.repeated(j, true, answer)
 	default:
 		js.mu.Unlock()
-		js.peer.observe(antiphon.Event{Name: "callback.dropped", Kind: j.service.name, ID: j.d.ID.String(), Err: errAskerGone})
+		js.peer.observe(antiphon.Event{Name: "callback.dropped", Context: j, Kind: j.service.name, ID: j.d.ID.String(), Err: errAskerGone})
 		settle(js.peer, j.d, nil)
 	}
 }

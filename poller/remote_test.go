@@ -222,6 +222,39 @@ func TestEveryStyleIsFollowed(t *testing.T) {
 
 // The start.
 
+// A start takes along the trace of its context, unless the request has one. Polls are
+// nobody's work, and have none.
+func TestAStartTakesTheTraceAlong(t *testing.T) {
+	for name, own := range map[string]string{"of its context": "", "of its own": "00-own"} {
+		play(t, &pollertest.Script{Value: report{1}}, func(s *stage) {
+			ctx := antiphon.WithTrace(s.ctx, map[string]string{"traceparent": "00-1", "tracestate": "a=b"})
+			req, err := http.NewRequestWithContext(ctx, "POST", s.net.URL+"/reports", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := "00-1 a=b"
+			if own != "" {
+				req.Header.Set("traceparent", own)
+				want = own + " "
+			}
+			r, err := poller.Begin[report](req, &s.opts)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			if v, err := r.Future().Await(s.ctx); err != nil || v != (report{1}) {
+				t.Error(name, v, err)
+			}
+			sent := s.script.Requests("start")[0].Header
+			if got := sent.Get("Traceparent") + " " + sent.Get("Tracestate"); got != want {
+				t.Errorf("%s: %q", name, got)
+			}
+			if own == "" && len(req.Header) != 0 {
+				t.Errorf("the caller's request became %v", req.Header)
+			}
+		})
+	}
+}
+
 func TestStartWithoutPointer(t *testing.T) {
 	play(t, &pollertest.Script{Start: []pollertest.Step{{Header: without("Operation-Location")}}}, func(s *stage) {
 		_, err := s.try("POST", "/r")

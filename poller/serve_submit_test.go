@@ -3,6 +3,7 @@ package poller_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"runtime"
 	"strings"
@@ -119,7 +120,8 @@ func TestIdempotencyKey(t *testing.T) {
 func TestWhatTravels(t *testing.T) {
 	var got antiphon.Info
 	var deadline time.Time
-	o := &poller.ServerOptions{Name: "greet", Headers: []string{"x-tenant", "x-none"}, Owner: func(*http.Request) (string, error) { return "me", nil }}
+	var told seenEvents
+	o := &poller.ServerOptions{Name: "greet", Observer: told.observe, Headers: []string{"x-tenant", "x-none"}, Owner: func(*http.Request) (string, error) { return "me", nil }}
 	serving(t, func(ctx context.Context, n int) (int, error) {
 		got = antiphon.InfoFrom(ctx)
 		deadline, _ = ctx.Deadline()
@@ -139,6 +141,10 @@ func TestWhatTravels(t *testing.T) {
 		}
 		if a := s.do("GET", "/jobs/operations/"+got.ID, ""); a.operation(t).Metadata != nil || strings.Contains(string(a.body), "tenant!1") {
 			t.Error(a)
+		}
+		events := told.named("poller.inline")
+		if len(events) != 1 || !maps.Equal(antiphon.TraceFrom(events[0].Context), map[string]string{"traceparent": "00-1", "tracestate": "a=b"}) {
+			t.Errorf("%+v", events)
 		}
 	})
 }
