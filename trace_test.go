@@ -12,6 +12,7 @@ func TestTrace(t *testing.T) {
 	type of = map[string]string
 	came := of{"traceparent": "00-1", "tracestate": "s", "other": "o"}
 	answering := antiphon.WithInfo(t.Context(), antiphon.Info{ID: "7", Kind: "k", Attempt: 2, Key: "key", Header: came})
+	var none context.Context
 	for name, c := range map[string]struct {
 		ctx  context.Context
 		want of
@@ -24,7 +25,7 @@ func TestTrace(t *testing.T) {
 		"no foreign state":   {antiphon.WithTrace(answering, of{"traceparent": "00-2"}), of{"traceparent": "00-2"}},
 		"ended":              {antiphon.WithTrace(answering, nil), nil},
 		"state alone":        {antiphon.WithTrace(t.Context(), of{"tracestate": "s"}), nil},
-		"nil context, given": {antiphon.WithTrace(nil, of{"traceparent": "00-2"}), of{"traceparent": "00-2"}},
+		"nil context, given": {antiphon.WithTrace(none, of{"traceparent": "00-2"}), of{"traceparent": "00-2"}},
 	} {
 		if got := antiphon.TraceFrom(c.ctx); !maps.Equal(got, c.want) || (got == nil) != (c.want == nil) {
 			t.Errorf("%s: %v, not %v", name, got, c.want)
