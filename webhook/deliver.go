@@ -99,7 +99,6 @@ func (s *Sender) try(ctx context.Context, e *endpoint, in admission, d *delivery
 	} else {
 		s.release(e, in)
 	}
-	s.forget(e)
 	s.mu.Unlock()
 
 	s.log(ctx, a)
@@ -124,7 +123,6 @@ func (s *Sender) leave(e *endpoint, in admission) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.release(e, in)
-	s.forget(e)
 }
 
 func (s *Sender) tellDead(ctx context.Context, a *Attempt, err error) {

@@ -108,8 +108,9 @@ func (unsigned) Sign(context.Context, *Request, Message) error { return nil }
 // maxCallbacks is how many origins of callbacks something is known of at once.
 const maxCallbacks = 4096
 
-// callback returns the endpoint that the callback to u counts as: that of its origin.
-// It is known while it is in use, or fails. The caller holds the lock.
+// callback returns the endpoint that the callback to u counts as: that of its origin. It
+// is known as long as there is room, so that a host which answers well keeps what it may
+// have at once also when there is nothing for it for a moment. The caller holds the lock.
 func (s *Sender) callback(u string) *endpoint {
 	key := origin(u)
 	e := s.callbacks[key]
@@ -117,12 +118,7 @@ func (s *Sender) callback(u string) *endpoint {
 		return e
 	}
 	if len(s.callbacks) >= maxCallbacks {
-		for k, o := range s.callbacks {
-			if o.busy == 0 {
-				delete(s.callbacks, k)
-				break
-			}
-		}
+		s.forget()
 	}
 	e = newEndpoint(s.opts.Callbacks)
 	e.ID, e.key = key, key
@@ -130,10 +126,17 @@ func (s *Sender) callback(u string) *endpoint {
 	return e
 }
 
-// forget drops a callback's endpoint of which there is nothing to know. The caller holds
-// the lock.
-func (s *Sender) forget(e *endpoint) {
-	if e.key != "" && e.busy == 0 && e.failures == 0 {
-		delete(s.callbacks, e.key)
+// forget drops an origin that is not in use: of the few that it looks at, one that does
+// not fail. The caller holds the lock.
+func (s *Sender) forget() {
+	looked, one := 0, ""
+	for key, e := range s.callbacks {
+		if looked++; e.busy == 0 {
+			one = key
+		}
+		if one == key && e.failures == 0 || looked >= 16 && one != "" {
+			break
+		}
 	}
+	delete(s.callbacks, one)
 }
