@@ -1,0 +1,74 @@
+// Package ways has one function answer in every way that the library has, and measures
+// them: the examples everyway and connected/everyway.
+package ways
+
+import (
+	"context"
+	"time"
+
+	"github.com/antiphon-go/antiphon/callback"
+	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/poller"
+	"github.com/antiphon-go/antiphon/queue"
+	"github.com/antiphon-go/antiphon/queue/driver"
+)
+
+// Func is what every way serves, and Asker what it gives to those who ask: a function
+// that gives a *future.Future[Price].
+type (
+	Func  = future.Func[Item, Price]
+	Asker = future.Asker[Item, Price]
+)
+
+// A Way is how questions get to the function, and answers back.
+type Way struct {
+	Name string
+	Open func(s *Stage, price Func) Asker
+}
+
+// Core are the ways that need nothing but this module.
+var Core = []Way{
+	{"in-process future", inProcess},
+	{"callback, in memory", pipe},
+	{"202 and polling", polling},
+	{"signed webhook", push},
+	{"queue, in memory", jobs},
+}
+
+func inProcess(_ *Stage, price Func) Asker {
+	return future.Lift(price, nil)
+}
+
+func pipe(s *Stage, price Func) Asker {
+	here, there := callback.Pipe(nil)
+	shop, customer := callback.NewPeer(there, nil), callback.NewPeer(here, nil)
+	s.OnCut("the pipe", func() { _ = there.Close() })
+
+	callback.Serve(shop, "price", price, nil)
+	s.Go(shop.Run)
+	s.Go(customer.Run)
+	return callback.Dial[Item, Price](customer, "price", nil)
+}
+
+func polling(s *Stage, price Func) Asker {
+	soon := func(time.Duration) time.Duration { return 10 * time.Millisecond }
+	url := s.Serve(poller.ServeFunc(price, &poller.ServerOptions{Inline: -1, Retry: soon})) // never with the answer at once
+	return poller.Dial[Item, Price](url, &poller.HTTPOptions{
+		Client: s.Client(), Scheduler: &poller.Scheduler{Limit: Conns / 2}, Poll: &poller.Options{Min: 10 * time.Millisecond},
+	})
+}
+
+func jobs(s *Stage, price Func) Asker {
+	return Queue(s, queue.Memory(nil), price)
+}
+
+// Queue is the way through a queue, wherever that is kept.
+func Queue(s *Stage, store driver.Backend, price Func) Asker {
+	prices := Must(queue.New[Item, Price]("prices", store, nil))
+	s.Defer(func() { _ = store.Close() }, func() { _ = prices.Close() })
+
+	s.Worker(func(ctx context.Context) error {
+		return prices.Work(ctx, price, &queue.WorkOptions{Drain: 1}) // no time to end in
+	})
+	return prices.Asker(nil)
+}
