@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 // jobs are the requests and events that a peer is answering, and what it remembers
@@ -240,11 +241,12 @@ func (js *jobs) leave(j *job) {
 	}
 }
 
-// start lets requests in. Their contexts will have the values of ctx.
+// start lets requests in. Their contexts will have the values of ctx, but for the scope
+// that Run may be in: what fails of a request is no failure of it.
 func (js *jobs) start(ctx context.Context) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
-	js.base, js.open = context.WithoutCancel(ctx), true
+	js.base, js.open = future.Outside(context.WithoutCancel(ctx)), true
 }
 
 // refuseAll lets no more in.

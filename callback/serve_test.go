@@ -405,3 +405,37 @@ func TestEventsInOrder(t *testing.T) {
 		}
 	})
 }
+
+// Requests are no members of the scope that Run may be in: one that fails does not end the
+// peer, and with it all others.
+func TestServeIsOutsideOfTheScope(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b := callback.Pipe(nil)
+		asker, server := callback.NewPeer(a, nil), callback.NewPeer(b, nil)
+		half := future.With(func(_ context.Context, n int) (int, error) {
+			if n%2 != 0 {
+				return 0, antiphon.Errorf(antiphon.CodeOutOfRange, "%d is odd", n)
+			}
+			return n / 2, nil
+		}, &future.Policy{Timeout: time.Second})
+		callback.Serve(server, "half", half, nil)
+		err := future.Run(t.Context(), func(s *future.Scope) error {
+			for _, p := range []*callback.Peer{server, asker} {
+				future.Go(s, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.Run(ctx) })
+			}
+			ask := callback.Dial[int, int](asker, "half", nil)
+			if _, err := ask(s, 3).Await(s); antiphon.CodeOf(err) != antiphon.CodeOutOfRange {
+				t.Error(err)
+			}
+			if v, err := ask(s, 4).Await(s); v != 2 || err != nil {
+				t.Error(v, err)
+			}
+			_ = asker.Close()
+			_ = server.Close()
+			return nil
+		})
+		if err != nil && !errors.Is(err, callback.ErrDisconnected) {
+			t.Error(err)
+		}
+	})
+}

@@ -188,13 +188,3 @@ func (g *Group[K, T]) remove(key K, fl *flight[T]) {
 		delete(g.flights, key)
 	}
 }
-
-// detached hides the scope of a context from work that is no member of it.
-type detached struct{ context.Context }
-
-func (d detached) Value(key any) any {
-	if key == (scopeKey{}) || key == (memberKey{}) {
-		return nil
-	}
-	return d.Context.Value(key)
-}

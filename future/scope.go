@@ -21,7 +21,7 @@ import (
 // The first failure of a member, or of the function given to Run, cancels the
 // scope with that error as the cause, and is what Run returns. That is so also if
 // somebody deals with the failure, with Settled or Recover say: what may fail, ask
-// outside of the scope, or have the function itself return the failure as a value.
+// [Outside] of the scope, or have the function itself return the failure as a value.
 // The ways of [First] are the exception; First fails if all of them do.
 //
 // Concurrency: all methods may be called by any number of goroutines.
@@ -99,6 +99,27 @@ func (s *Scope) Value(key any) any {
 		return s
 	}
 	return s.Context.Value(key)
+}
+
+// Outside returns ctx without the scope that it lies in: it has ctx's end, and its other
+// values, but what is started with it is no member, ends no scope by its failure, and is
+// not waited for. It is for servers that run in a scope, whose requests are not its
+// members; those of packages callback and queue see to it themselves.
+func Outside(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return detached{ctx}
+}
+
+// detached hides the scope of a context from work that is no member of it.
+type detached struct{ context.Context }
+
+func (d detached) Value(key any) any {
+	if key == (scopeKey{}) || key == (memberKey{}) {
+		return nil
+	}
+	return d.Context.Value(key)
 }
 
 func scopeOf(ctx context.Context) *Scope {

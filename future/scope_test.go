@@ -630,3 +630,43 @@ func TestRunTellsOfAnAskThatWasRefusedAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// What is started outside is no member: its failure ends nothing, nobody waits for it, and
+// it holds no slot. It has the values of the context, and its end.
+func TestScopeOutside(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		start := time.Now()
+		var late *future.Future[int]
+		err := future.Run(context.WithValue(t.Context(), key{}, "v"), func(s *future.Scope) error {
+			s.SetLimit(1)
+			timed, cancel := context.WithTimeout(s, time.Minute)
+			defer cancel()
+			member := future.Go(timed, func(ctx context.Context) (int, error) {
+				out := future.Outside(ctx)
+				if at, ok := out.Deadline(); !ok || at != start.Add(time.Minute) || out.Value(key{}) != "v" {
+					t.Errorf("%v %t %v", at, ok, out.Value(key{}))
+				}
+				_, err := future.Go(out, func(context.Context) (int, error) { return 0, errBoom }).Await(out)
+				if !errors.Is(err, errBoom) {
+					t.Error(err)
+				}
+				return 1, sleep(ctx, time.Second)
+			})
+			if _, err := member.Await(s); err != nil {
+				t.Error(err)
+			}
+			late = future.Go(future.Outside(s), func(ctx context.Context) (int, error) { return 0, sleep(ctx, time.Hour) })
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		at(t, start, time.Second)
+		if _, err := late.Await(t.Context()); !errors.Is(err, context.Canceled) { // with the scope
+			t.Error(err)
+		}
+		if future.Outside(nil) != context.Background() {
+			t.Error("nil is not Background")
+		}
+	})
+}

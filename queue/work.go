@@ -40,7 +40,8 @@ type WorkOptions struct {
 // nil when all that it began has been done and settled, the mistake in the options,
 // what broke the backend for good, or an error that is [ErrStuck].
 //
-// The context of f carries the values of ctx, but not its end: it ends when the job is
+// The context of f carries the values of ctx, but neither its end nor a future.Scope that
+// it lies in: it ends when the job is
 // canceled, expires, takes longer than Options.Timeout, when its lease is lost, and
 // when draining takes too long. Its cause says which. What f returns, its panic too,
 // decides about the job:
@@ -65,7 +66,7 @@ func (q *Queue[Q, R]) Work(ctx context.Context, f future.Func[Q, R], o *WorkOpti
 		return misuse("nil_func", "Work needs a function")
 	}
 	c := q.core
-	w := &worker{core: c, base: context.WithoutCancel(background(ctx)), work: func(t *task) ([]byte, error) {
+	w := &worker{core: c, base: future.Outside(context.WithoutCancel(background(ctx))), work: func(t *task) ([]byte, error) {
 		v, err := unmarshal[Q](c, t.job.Payload)
 		if err != nil {
 			return nil, Bury(err)

@@ -507,3 +507,36 @@ func TestQ13_UnknownKindsAreLeftAlone(t *testing.T) {
 		}
 	})
 }
+
+// Jobs are no members of the scope that Work may be in: one that fails does not end it.
+func TestWorkIsOutsideOfTheScope(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := queue.Memory(nil)
+		defer store.Close()
+		q, err := queue.New[int, int]("q", store, &queue.Options{MaxAttempts: 2, Backoff: antiphon.Constant(time.Second)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer q.Close()
+		flaky := future.With(func(ctx context.Context, n int) (int, error) {
+			if antiphon.InfoFrom(ctx).Attempt == 1 {
+				return 0, errBoom
+			}
+			return n, nil
+		}, &future.Policy{Timeout: time.Minute})
+		err = future.Run(t.Context(), func(s *future.Scope) error {
+			future.Go(s, func(ctx context.Context) (struct{}, error) {
+				return struct{}{}, q.Work(ctx, flaky, nil)
+			})
+			v, err := submit(t, q, 5, nil).Await(s)
+			if v != 5 || err != nil {
+				t.Error(v, err)
+			}
+			s.Cancel(nil)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
