@@ -665,7 +665,7 @@ func TestScopeOutside(t *testing.T) {
 		if _, err := late.Await(t.Context()); !errors.Is(err, context.Canceled) { // with the scope
 			t.Error(err)
 		}
-		if future.Outside(nil) != context.Background() {
+		if future.Outside(noContext) != context.Background() {
 			t.Error("nil is not Background")
 		}
 	})
