@@ -314,6 +314,9 @@ func TestC11_AnswerThatIsNotSentComesAgain(t *testing.T) {
 		if calls.Load() != 3 || es.count("callback.repeated") < 3 || es.count("callback.unsent") < 3 {
 			t.Errorf("%d calls, %+v", calls.Load(), es.take())
 		}
+		if e := es.last(t, "callback.unsent"); e.Kind != "reply" { // the address of an asker is for nobody else
+			t.Errorf("told of %q", e.Kind)
+		}
 	})
 }
 

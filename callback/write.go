@@ -53,7 +53,11 @@ func (b *outbox) send(o *outgoing) {
 			o.sent(err)
 		}
 		if err != nil {
-			p.observe(antiphon.Event{Name: "callback.unsent", Kind: kind.String() + " " + to, ID: idString(id), Err: err})
+			what := kind.String()
+			if kind == Event { // of all else the address is where its asker is reached
+				what += " " + to
+			}
+			p.observe(antiphon.Event{Name: "callback.unsent", Kind: what, ID: idString(id), Err: err})
 		}
 		return
 	}

@@ -155,7 +155,7 @@ func (in *inbox) take(msg *nats.Msg, from int) {
 	if in.put(arrival{m: m, size: weight(len(msg.Subject)+len(msg.Reply), headerSize(msg.Header), len(msg.Data))}) {
 		return
 	}
-	in.t.observe(antiphon.Event{Name: "nats.dropped", Kind: m.Kind.String() + " " + m.To, ID: idString(m.ID), Count: 1, Err: callback.ErrFull})
+	in.t.observe(antiphon.Event{Name: "nats.dropped", Kind: (&outgoing{Message: m}).name(), ID: idString(m.ID), Count: 1, Err: callback.ErrFull})
 	if m.Kind == callback.Request && m.ReplyTo != "" {
 		refusal := &callback.Message{Kind: callback.Reply, ID: m.ID, To: m.ReplyTo, Deadline: m.Deadline, Err: callback.ErrFull.(*antiphon.Error)}
 		_, _ = in.t.TrySend(refusal)

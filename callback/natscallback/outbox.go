@@ -207,7 +207,13 @@ func (t *Transport) hand(o outgoing, now time.Time) error {
 }
 
 // name is what observers are told of o.
-func (o *outgoing) name() string { return o.Kind.String() + " " + o.To }
+// name is what o is to an observer: not where an asker is reached.
+func (o *outgoing) name() string {
+	if o.Kind == callback.Request || o.Kind == callback.Event {
+		return o.Kind.String() + " " + o.To
+	}
+	return o.Kind.String()
+}
 
 // bounce answers a request of ours that could not be published, as if nobody had been
 // there for it.
