@@ -12,7 +12,7 @@ import (
 func checkOneAddress(t *trial) {
 	e := t.open()
 	for _, tr := range []callback.Transport{e.A, e.B} {
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		defer cancel()
 		in, err := tr.Listen(ctx, t.name("nobody"))
 		if !errors.Is(err, errors.ErrUnsupported) {
@@ -28,7 +28,7 @@ func checkNoGroups(t *trial) {
 		if !ok {
 			continue
 		}
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		defer cancel()
 		if in, err := g.ListenGroup(ctx, t.name("nobody"), "group"); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("ListenGroup on a wire without groups returned %v, %v; want errors.ErrUnsupported", in, err)
@@ -141,7 +141,7 @@ func (t *trial) listenGroup(tr callback.Transport, addr, group string) callback.
 	if !ok {
 		t.Fatalf("one end of the wire is a callback.GroupListener, and another is none")
 	}
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	in, err := g.ListenGroup(ctx, addr, group)
 	if err != nil {
@@ -152,7 +152,7 @@ func (t *trial) listenGroup(tr callback.Transport, addr, group string) callback.
 
 func checkDeliveries(t *trial) {
 	l := t.line()
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	t.send(l.A, l.message(callback.Request, 1))
 	d := t.delivery(l.atB)
@@ -174,7 +174,7 @@ func checkDeliveries(t *trial) {
 // redelivered waits until message n is handed out, and settles it.
 func (t *trial) redelivered(in callback.Inbox, n int, why string) {
 	t.Helper()
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	d, err := t.deliver(ctx, in)
 	if err != nil {
@@ -193,7 +193,7 @@ func (t *trial) redelivered(in callback.Inbox, n int, why string) {
 
 func checkSettles(t *trial) {
 	l := t.line()
-	ctx, cancel := context.WithTimeout(t.ctx, t.wire.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), t.wire.Patience)
 	defer cancel()
 	t.send(l.A, l.message(callback.Request, 1))
 	d := t.delivery(l.atB)
@@ -209,7 +209,7 @@ func checkRedelivers(t *trial) {
 	crashing, group := l.Another(), t.name("group")
 	first := t.listenGroup(crashing, l.name, group)
 	t.close("Close of an inbox", l.atB)
-	ctx, cancel := context.WithTimeout(t.ctx, t.wire.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), t.wire.Patience)
 	defer cancel()
 	t.send(l.A, l.message(callback.Request, 1))
 	t.send(l.A, l.message(callback.Request, 2))
@@ -222,7 +222,7 @@ func checkRedelivers(t *trial) {
 		}
 	}
 	second := t.listenGroup(l.B, l.name, group)
-	t.pause(10 * time.Millisecond)
+	t.Pause(10 * time.Millisecond)
 	t.close("Close", crashing)
 	t.redelivered(second, 2, "the receiver ended before it had settled the message")
 	t.silent(second, "the other message was settled")

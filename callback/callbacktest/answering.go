@@ -17,9 +17,9 @@ func checkNobodyThere(t *trial) {
 	e := t.open()
 	a, _ := t.peers(e, nil, nil, nil)
 	caps := e.A.Caps()
-	short := max(t.while(), min(t.wire.Patience/4, 2*time.Second))
+	short := max(t.While(), min(t.wire.Patience/4, 2*time.Second))
 	ask := callback.Dial[int, int](a, t.name("nobody"), &callback.DialOptions{Timeout: short})
-	err := outcome(t, ask(t.ctx, 1)).Err
+	err := outcome(t, ask(t.Context(), 1)).Err
 	class := antiphon.ClassOf(err)
 	switch {
 	case caps.PointToPoint || caps.Bounces:
@@ -46,7 +46,7 @@ func checkDeadlineTravels(t *trial) {
 	})
 	for _, d := range []time.Duration{time.Hour, 24 * time.Hour} {
 		want := time.Now().Add(d)
-		answered(t, callback.Dial[int, int](a, work, &callback.DialOptions{Timeout: d})(t.ctx, 1))
+		answered(t, callback.Dial[int, int](a, work, &callback.DialOptions{Timeout: d})(t.Context(), 1))
 		off := (<-got).Sub(want)
 		if off < -2*time.Millisecond-t.wire.Slack || off > t.wire.Slack {
 			t.Errorf("the asker's deadline is in %v, and the work's is off by %v", d, off)
@@ -77,10 +77,10 @@ func checkCancelInGroup(t *trial) {
 	ask := callback.Dial[int, int](a, work, nil)
 	const n = 12
 	for range n {
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		f := ask(ctx, 1)
 		t.all("nobody of the group began to work", 1, begun)
-		t.pause(t.while() / 10) // until the asker has heard who it is
+		t.Pause(t.While() / 10) // until the asker has heard who it is
 		cancel()
 		if err := outcome(t, f).Err; !errors.Is(err, context.Canceled) {
 			t.Errorf("the asker gave up, and the ask ended with %v", err)
@@ -96,7 +96,7 @@ func checkConcurrency(t *trial) {
 	a, _ := t.pair(nil, nil, func(b *callback.Peer) {
 		callback.Serve(b, one, func(_ context.Context, n int) (int, error) {
 			most.Store(max(most.Load(), now.Add(1)))
-			t.pause(time.Millisecond)
+			t.Pause(time.Millisecond)
 			now.Add(-1)
 			return n, nil
 		}, &callback.ServeOptions{Concurrency: 1})
@@ -117,7 +117,7 @@ func checkConcurrency(t *trial) {
 		ask := callback.Dial[int, int](a, name, nil)
 		fs := make([]*answer, 10)
 		for i := range fs {
-			fs[i] = ask(t.ctx, i)
+			fs[i] = ask(t.Context(), i)
 		}
 		for i, f := range fs {
 			if r := outcome(t, f); r.Err != nil || r.Value != i {
@@ -146,18 +146,18 @@ func checkOverload(t *trial) {
 	const n = 60
 	fs := make([]*answer, n)
 	for i := range fs {
-		fs[i] = ask(t.ctx, i)
+		fs[i] = ask(t.Context(), i)
 	}
 	t.all("work did not begin", 1, begun)
 	for i := range 20 { // meanwhile, both ways
-		if got := answered(t, callback.Dial[int, int](b, back, nil)(t.ctx, i)); got != i {
+		if got := answered(t, callback.Dial[int, int](b, back, nil)(t.Context(), i)); got != i {
 			t.Errorf("asked %d, answered %d", i, got)
 		}
-		if got := answered(t, callback.Dial[int, int](a, up, nil)(t.ctx, i)); got != i {
+		if got := answered(t, callback.Dial[int, int](a, up, nil)(t.Context(), i)); got != i {
 			t.Errorf("asked %d, answered %d", i, got)
 		}
 	}
-	t.eventually("what exceeds the queue was not refused", func() bool {
+	t.Eventually("what exceeds the queue was not refused", func() bool {
 		refused := 0
 		for _, f := range fs {
 			if _, settled := f.Peek(); settled {
@@ -202,7 +202,7 @@ func checkAskBack(t *trial) {
 	a.Store(t.answering(e.A, nil, up+"-a", deeper(&a, "-a")))
 	t.ready(a.Load(), up+"-b")
 	t.ready(b.Load(), up+"-a")
-	if got := answered(t, callback.Dial[int, int](a.Load(), down+"-b", nil)(t.ctx, 20)); got != 20 {
+	if got := answered(t, callback.Dial[int, int](a.Load(), down+"-b", nil)(t.Context(), 20)); got != 20 {
 		t.Errorf("asked back and forth 20 times, and %d came back", got)
 	}
 }
@@ -215,18 +215,18 @@ func checkShutdown(t *trial) {
 	ask := callback.Dial[int, int](a, work, &callback.DialOptions{Timeout: t.wire.Patience})
 	fs := make([]*answer, 10)
 	for i := range fs {
-		fs[i] = ask(t.ctx, i)
+		fs[i] = ask(t.Context(), i)
 	}
 	t.all("work did not begin", len(fs), begun)
 	down := make(chan struct{})
 	var failure error
 	go func() {
 		defer close(down)
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		defer cancel()
 		failure = b.Shutdown(ctx)
 	}()
-	t.pause(t.while() / 10)
+	t.Pause(t.While() / 10)
 	select {
 	case <-down:
 		t.Fatalf("Shutdown returned while work was under way: %v", failure)
@@ -238,7 +238,7 @@ func checkShutdown(t *trial) {
 			t.Errorf("the work was under way at Shutdown, and ask %d ended with %d, %v", i, r.Value, r.Err)
 		}
 	}
-	t.within("Shutdown did not return", down)
+	t.Within("Shutdown did not return", down)
 	if failure != nil {
 		t.Errorf("Shutdown failed: %v", failure)
 	}
@@ -258,7 +258,7 @@ func checkHeader(t *trial) {
 		"name":        "ἀντίφωνος · 応答",
 		"long":        strings.Repeat("8 KiB ", 8<<10/6),
 	}
-	answered(t, callback.Dial[int, int](a, work, nil)(callback.WithHeader(t.ctx, want), 1))
+	answered(t, callback.Dial[int, int](a, work, nil)(callback.WithHeader(t.Context(), want), 1))
 	header := <-got
 	for k, v := range want {
 		if header[k] != v {
@@ -266,7 +266,7 @@ func checkHeader(t *trial) {
 		}
 	}
 	large := map[string]string{"large": strings.Repeat("x", callback.MaxHeaderSize)}
-	err := outcome(t, callback.Dial[int, int](a, work, nil)(callback.WithHeader(t.ctx, large), 1)).Err
+	err := outcome(t, callback.Dial[int, int](a, work, nil)(callback.WithHeader(t.Context(), large), 1)).Err
 	if antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
 		t.Errorf("the header was too large, and the ask ended with %v of class %s", err, antiphon.ClassOf(err))
 	}
@@ -288,18 +288,18 @@ func checkEvents(t *trial) {
 	})
 	const n = 500
 	for i := range n {
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		if err := callback.Notify(ctx, a, feed, i, nil); err != nil {
 			t.Fatalf("Notify failed: %v", err)
 		}
 		cancel()
 		if i%50 == 0 { // a command among telemetry
-			if got := answered(t, callback.Dial[int, int](a, up, nil)(t.ctx, i)); got != i {
+			if got := answered(t, callback.Dial[int, int](a, up, nil)(t.Context(), i)); got != i {
 				t.Errorf("asked %d, answered %d", i, got)
 			}
 		}
 	}
-	t.eventually("events that were accepted did not arrive", func() bool { mu.Lock(); defer mu.Unlock(); return len(came) >= n })
+	t.Eventually("events that were accepted did not arrive", func() bool { mu.Lock(); defer mu.Unlock(); return len(came) >= n })
 	mu.Lock()
 	defer mu.Unlock()
 	for i, got := range came {
@@ -321,7 +321,7 @@ func checkTwoAskers(t *trial) {
 		askers = append(askers, callback.Dial[int, int](a, work, nil))
 	}
 	for i := range 200 {
-		if got := answered(t, askers[i%2](t.ctx, i)); got != i {
+		if got := answered(t, askers[i%2](t.Context(), i)); got != i {
 			t.Errorf("asked %d, answered %d", i, got)
 		}
 	}
@@ -333,14 +333,14 @@ func checkTwoAskers(t *trial) {
 }
 
 func checkPeersLeakNothing(t *trial) {
-	t.leavesNothing(24, func(i int) {
+	t.LeavesNothing(24, func(i int) {
 		u := newTrial(t.TB, t.wire)
-		defer u.end()
+		defer u.End()
 		work := u.name("block")
 		a, b := u.pair(nil, nil, func(b *callback.Peer) { callback.Serve(b, work, u.block, nil) })
 		ask := callback.Dial[int, int](a, work, nil)
 		for range 5 {
-			ask(u.ctx, i)
+			ask(u.Context(), i)
 		}
 		if i%2 == 0 {
 			u.close("Close of a peer", b)
@@ -354,7 +354,7 @@ func checkCrashBeforeAnswer(t *trial) {
 	crashing := e.Another()
 	first := t.listenGroup(crashing, work, group)
 	a := t.run(e.A, nil, nil)
-	f := callback.Dial[int, int](a, work, &callback.DialOptions{Timeout: 2 * t.wire.Patience})(t.ctx, 7)
+	f := callback.Dial[int, int](a, work, &callback.DialOptions{Timeout: 2 * t.wire.Patience})(t.Context(), 7)
 	t.delivery(first)
 	t.answering(e.B, nil, up, func(b *callback.Peer) {
 		callback.Serve(b, work, echoInt, &callback.ServeOptions{Group: group})
@@ -373,13 +373,13 @@ func checkForeignAnswers(t *trial) {
 	e.Foreign.Answer(name)
 	ask := callback.Dial[string, string](a, name, nil)
 	for _, q := range []string{"plain", "応答", ""} {
-		if got := answered(t, ask(t.ctx, q)); got != q {
+		if got := answered(t, ask(t.Context(), q)); got != q {
 			t.Errorf("asked %q, answered %q", q, got)
 		}
 	}
 	fs := make(map[string]*future.Future[string])
 	for _, q := range strings.Fields("a b c d e f g h") {
-		fs[q] = ask(t.ctx, q)
+		fs[q] = ask(t.Context(), q)
 	}
 	for q, f := range fs {
 		if got := answered(t, f); got != q {
@@ -399,7 +399,7 @@ func checkForeignAsks(t *trial) {
 	t.ready(t.run(e.A, nil, nil), up)
 	for _, q := range []string{"plain", "応答", ""} {
 		var got []byte
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		err := t.heeds(ctx, "Foreign.Ask", func() (err error) {
 			got, err = e.Foreign.Ask(work, []byte(q))
 			return err

@@ -34,7 +34,7 @@ var tenBytes = []byte("some bytes")
 // peers runs two peers on w that pass bytes as they are, and begins to measure.
 func (w Wire) peers(b *testing.B, bo *callback.PeerOptions, serve func(t *trial, b *callback.Peer)) (*trial, *callback.Peer) {
 	t := newTrial(b, w)
-	b.Cleanup(t.end)
+	b.Cleanup(t.End)
 	bo.Codec = callback.Bytes{}
 	a, _ := t.pair(&callback.PeerOptions{Codec: callback.Bytes{}, Timeout: time.Hour}, bo, func(p *callback.Peer) { serve(t, p) })
 	b.ReportAllocs()
@@ -54,7 +54,7 @@ func (w Wire) asks(b *testing.B, flight int) {
 	for range flight {
 		all.Go(func() {
 			for left.Add(-1) >= 0 {
-				if _, err := ask(t.ctx, tenBytes).Await(t.ctx); err != nil {
+				if _, err := ask(t.Context(), tenBytes).Await(t.Context()); err != nil {
 					b.Errorf("an ask failed: %v", err)
 					return
 				}
@@ -80,7 +80,7 @@ func (w Wire) stream(b *testing.B) {
 	})
 	b.ResetTimer()
 	parts := 0
-	for _, err := range callback.DialStream[[]byte, []byte](a, t.name("parts"), nil)(t.ctx, nil) {
+	for _, err := range callback.DialStream[[]byte, []byte](a, t.name("parts"), nil)(t.Context(), nil) {
 		if err != nil {
 			b.Fatalf("the stream failed: %v", err)
 		}
@@ -116,11 +116,11 @@ func (w Wire) notify(b *testing.B) {
 	})
 	b.ResetTimer()
 	for range n {
-		if err := callback.Notify(t.ctx, a, t.name("feed"), tenBytes, nil); err != nil {
+		if err := callback.Notify(t.Context(), a, t.name("feed"), tenBytes, nil); err != nil {
 			b.Fatalf("Notify failed: %v", err)
 		}
 	}
-	t.within("events did not arrive", done)
+	t.Within("events did not arrive", done)
 	b.StopTimer()
 	b.ReportMetric(float64(dropped.Load())/float64(n), "dropped/op")
 }

@@ -64,11 +64,11 @@ func (l *line) through(what string, from callback.Transport, kind callback.Kind,
 			if antiphon.ClassOf(err) == antiphon.ClassFailed {
 				t.Fatalf("the wire has healed, and Send %s failed: %v", what, err)
 			}
-			t.pause(t.while() / 10)
+			t.Pause(t.While() / 10)
 			continue
 		}
 		sent++
-		ctx, cancel := context.WithTimeout(t.ctx, t.while())
+		ctx, cancel := context.WithTimeout(t.Context(), t.While())
 		m, err := t.take(ctx, in)
 		for err == nil && m.Err != nil && antiphon.ClassOf(m.Err) == antiphon.ClassNotAccepted {
 			m, err = t.take(ctx, in) // what was sent before bounced
@@ -117,12 +117,12 @@ func checkCutEndsSend(t *trial) {
 	go func() { // as a peer does
 		defer close(told)
 		for {
-			if _, err := l.atA.Receive(t.ctx); err != nil && !errors.Is(err, callback.ErrDisconnected) {
+			if _, err := l.atA.Receive(t.Context()); err != nil && !errors.Is(err, callback.ErrDisconnected) {
 				return
 			}
 		}
 	}()
-	defer func() { t.stop(); t.watch("Receive did not return when its context ended", told) }()
+	defer func() { t.Stop(); t.Watch("Receive did not return when its context ended", told) }()
 	l.stall()
 	l.fill(callback.Request, 0)
 	begun, returned := make(chan struct{}), make(chan struct{})
@@ -130,12 +130,12 @@ func checkCutEndsSend(t *trial) {
 		defer close(returned)
 		m := l.heavy(callback.Request, -1)
 		close(begun)
-		_ = l.A.Send(t.ctx, m)
+		_ = l.A.Send(t.Context(), m)
 	}()
 	<-begun
-	t.pause(t.while() / 2)
+	t.Pause(t.While() / 2)
 	l.Cut()
-	t.pause(t.while() / 10) // it is noticed before there is room
+	t.Pause(t.While() / 10) // it is noticed before there is room
 	l.flow()
 	if l.Heal != nil {
 		l.Heal()
@@ -146,12 +146,12 @@ func checkCutEndsSend(t *trial) {
 		stop := l.collect(nil, l.atB)
 		defer stop()
 	}
-	t.within("Send was stuck when the connection broke, and did not return", returned)
+	t.Within("Send was stuck when the connection broke, and did not return", returned)
 }
 
 // collect takes what comes to in, and counts it, until stop is called.
 func (l *line) collect(count func(n int), in callback.Inbox) (stop func()) {
-	ctx, cancel := context.WithCancel(l.t.ctx)
+	ctx, cancel := context.WithCancel(l.t.Context())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -170,7 +170,7 @@ func (l *line) collect(count func(n int), in callback.Inbox) (stop func()) {
 			}
 		}
 	}()
-	return func() { cancel(); l.t.watch("Receive did not return when its context ended", done) }
+	return func() { cancel(); l.t.Watch("Receive did not return when its context ended", done) }
 }
 
 // plainNumber is number for other goroutines: -1 is none.
@@ -210,23 +210,23 @@ func checkCutsAreTold(t *trial) {
 			}
 			errs[n], _ = t.sendFor(l.A, l.message(callback.Request, n), t.wire.Patience)
 			sent.Store(int64(n))
-			t.pause(time.Millisecond)
+			t.Pause(time.Millisecond)
 		}
 	}()
 	for i := range 5 {
 		enough := sent.Load() + 10
-		t.eventually("nothing more was sent", func() bool { return sent.Load() >= enough })
+		t.Eventually("nothing more was sent", func() bool { return sent.Load() >= enough })
 		l.Cut()
-		t.pause(time.Duration(i) * time.Millisecond)
+		t.Pause(time.Duration(i) * time.Millisecond)
 		l.Heal()
 		if l.Again != nil && !t.wire.Resumes {
 			stops = append(stops, l.collect(count, t.serving(l.Again(), l.name)))
 		}
-		t.pause(t.while() / 10)
+		t.Pause(t.While() / 10)
 	}
 	close(over)
 	errs := <-results
-	t.pause(t.while())
+	t.Pause(t.While())
 	for _, stop := range stops {
 		stop()
 	}
@@ -278,7 +278,7 @@ func checkCutsLeakNothing(t *trial) {
 		times = 25
 	}
 	l := t.line()
-	t.leavesNothing(times, func(i int) {
+	t.LeavesNothing(times, func(i int) {
 		old := l.B
 		l.cutAndHeal()
 		l.works(i)

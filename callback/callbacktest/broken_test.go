@@ -1,12 +1,12 @@
 package callbacktest
 
 import (
-	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/antiphon-go/antiphon/internal/suite"
 )
 
 // A mistake is a transport that is broken in one respect, and the rule that must
@@ -61,25 +61,7 @@ func TestBrokenTransportsAreFoundOut(t *testing.T) {
 	for _, name := range []string{"AnswerBeforeSendReturns", "GivingUp", "RefusedAsk"} {
 		seen[name] = true
 	}
-	for _, r := range rules {
-		if !seen[r.name] {
-			t.Errorf("no mistake is planted for rule %s", r.name)
-		}
-	}
-}
-
-// Every rule says why it is one; whoever breaks it reads that.
-func TestRulesGiveReasons(t *testing.T) {
-	names := map[string]bool{}
-	for _, r := range rules {
-		if r.why == "" {
-			t.Errorf("rule %s gives no reason", r.name)
-		}
-		if names[r.name] {
-			t.Errorf("two rules are called %s", r.name)
-		}
-		names[r.name] = true
-	}
+	suite.Sound(t, rules, seen)
 }
 
 // try runs the rule that a mistake breaks, and returns what it found wrong.
@@ -88,53 +70,23 @@ func try(t *testing.T, m mistake) []string {
 	if m.wire != nil {
 		m.wire(&w)
 	}
-	for _, r := range append(rules, rule{name: "Opens", check: func(t *trial) { look(t) }}) {
-		if r.name != m.rule {
+	for _, r := range append(rules, rule{Name: "Opens", Check: func(t *trial) { look(t) }}) {
+		if r.Name != m.rule {
 			continue
 		}
-		rec := &recorder{TB: t}
+		rec := &suite.Recorder{TB: t}
 		done := make(chan struct{})
 		go func() { // FailNow ends the goroutine that it is called on
 			defer close(done)
-			r.run(rec, w)
+			r.Run(newTrial(rec, w))
 		}()
 		select {
 		case <-done:
 		case <-time.After(5 * time.Minute):
 			t.Errorf("%s: the suite hangs", m.name)
 		}
-		rec.mu.Lock()
-		defer rec.mu.Unlock()
-		return rec.failures
+		return rec.Failures()
 	}
 	t.Errorf("%s: there is no rule %q", m.name, m.rule)
 	return nil
-}
-
-// A recorder is a testing.TB that keeps failures to itself.
-type recorder struct {
-	testing.TB
-	mu       sync.Mutex
-	failures []string
-}
-
-func (r *recorder) Helper()                   {}
-func (r *recorder) Logf(string, ...any)       {}
-func (r *recorder) Errorf(s string, a ...any) { r.fail(fmt.Sprintf(s, a...)) }
-func (r *recorder) FailNow()                  { runtime.Goexit() }
-func (r *recorder) Fatalf(s string, a ...any) {
-	r.fail(fmt.Sprintf(s, a...))
-	runtime.Goexit()
-}
-
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failures) > 0
-}
-
-func (r *recorder) fail(s string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failures = append(r.failures, s)
 }

@@ -40,7 +40,7 @@ func checkClosedRefuses(t *trial) {
 				closed(t, "TrySend", err)
 			}
 		}
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		defer cancel()
 		_, err = l.A.Listen(ctx, "")
 		closed(t, "Listen", err)
@@ -70,7 +70,7 @@ func checkCloseEndsCalls(t *trial) {
 				}
 			})
 		}
-		call(func() error { _, err := l.atA.Receive(t.ctx); return err })
+		call(func() error { _, err := l.atA.Receive(t.Context()); return err })
 		if stuck && t.canStall(l) {
 			l.stall()
 			l.fill(callback.Request, 0)
@@ -78,13 +78,13 @@ func checkCloseEndsCalls(t *trial) {
 		}
 		for i := range 8 {
 			kind := []callback.Kind{callback.Request, callback.Event}[i%2]
-			call(func() error { return l.A.Send(t.ctx, l.heavy(kind, i)) })
+			call(func() error { return l.A.Send(t.Context(), l.heavy(kind, i)) })
 		}
-		t.pause(t.while() / 2)
+		t.Pause(t.While() / 2)
 		t.close("Close, while Send and Receive were under way,", l.A)
 		done := make(chan struct{})
 		go func() { calls.Wait(); close(done) }()
-		t.within("Send or Receive did not return after Close", done)
+		t.Within("Send or Receive did not return after Close", done)
 		l.flow()
 	}
 }
@@ -96,14 +96,14 @@ func checkInboxClose(t *trial) {
 	sent := 0
 	for stuck := false; sent < 3 && !stuck; sent++ {
 		var err error
-		if err, stuck = t.sendFor(l.A, l.message(callback.Request, sent), t.while()); err != nil && !stuck {
+		if err, stuck = t.sendFor(l.A, l.message(callback.Request, sent), t.While()); err != nil && !stuck {
 			t.Fatalf("Send failed: %v", err)
 		}
 	}
 	if got := t.number(t.receive(l.atB)); got != 0 && !t.wire.NoOrder {
 		t.Errorf("message %d came first", got)
 	}
-	t.pause(t.while() / 10)
+	t.Pause(t.While() / 10)
 	t.close("Close of an inbox", l.atB)
 	before, err := t.fails(l.atB)
 	if before > sent-1 {
@@ -126,25 +126,25 @@ func checkCloseEndsReceive(t *trial) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, err := l.atB.Receive(t.ctx)
+		_, err := l.atB.Receive(t.Context())
 		returned <- err
 	}()
-	t.pause(t.while() / 10)
+	t.Pause(t.While() / 10)
 	t.close("Close of an inbox, while Receive waited,", l.atB)
-	t.within("Receive did not return after Close of its inbox", done)
+	t.Within("Receive did not return after Close of its inbox", done)
 	closed(t, "Receive", <-returned)
 }
 
 func checkNoLeak(t *trial) {
-	t.leavesNothing(24, func(i int) {
+	t.LeavesNothing(24, func(i int) {
 		u := newTrial(t.TB, t.wire)
-		defer u.end()
+		defer u.End()
 		l := u.line()
 		if l.Again != nil && l.Heal == nil {
 			u.Errorf("Ends has Again but no Heal")
 		}
 		l.works(i)
-		ctx, cancel := context.WithCancel(u.ctx)
+		ctx, cancel := context.WithCancel(u.Context())
 		cancel()
 		_, _ = u.take(ctx, l.atA) // a wait that was given up
 		switch i % 3 {

@@ -15,14 +15,14 @@ func checkDeadReader(t *trial) {
 	t.serving(e.B, name) // and nobody receives
 	e.stall()
 	a := t.run(e.A, &callback.PeerOptions{Outbox: 64}, nil)
-	t.pause(t.while() / 10)
+	t.Pause(t.While() / 10)
 	limit := 300 * time.Millisecond
 	ask := callback.Dial[string, int](a, name, &callback.DialOptions{Timeout: limit})
 	q := strings.Repeat("x", chunkOf(e.A)-2)
 	fs := make([]*answer, 600)
 	for i := range fs {
-		if fs[i] = ask(t.ctx, q); i%50 == 0 {
-			t.pause(time.Millisecond)
+		if fs[i] = ask(t.Context(), q); i%50 == 0 {
+			t.Pause(time.Millisecond)
 		}
 	}
 	last := time.Now().Add(limit)
@@ -72,7 +72,7 @@ func (p *patient) heal(breaks int) {
 		p.t.answering(p.Again(), nil, p.up, p.serve)
 	}
 	if !p.t.wire.Resumes {
-		p.t.eventually("the connection broke, and the peer was not told", func() bool {
+		p.t.Eventually("the connection broke, and the peer was not told", func() bool {
 			return p.heard.of("callback.disconnected") >= breaks
 		})
 	}
@@ -89,7 +89,7 @@ func checkCutSettlesAsks(t *trial) {
 	const n = 50
 	fs := make([]*answer, n)
 	for i := range fs {
-		fs[i] = ask(t.ctx, i)
+		fs[i] = ask(t.Context(), i)
 	}
 	t.all("work did not begin", n, begun)
 	start := time.Now()
@@ -117,12 +117,12 @@ func checkAsksSurvive(t *trial) {
 	const n = 50
 	fs := make([]*answer, n)
 	for i := range fs {
-		fs[i] = ask(t.ctx, i)
+		fs[i] = ask(t.Context(), i)
 	}
 	t.all("work did not begin", n, begun)
 	p.Cut()
 	close(release) // the answers are given while there is no connection
-	t.pause(t.while() / 10)
+	t.Pause(t.While() / 10)
 	p.Heal()
 	for i, f := range fs {
 		if got := answered(t, f); got != i {
@@ -138,10 +138,10 @@ func checkHeals(t *trial) {
 	ask := callback.Dial[int, int](p.a, work, nil)
 	for i := range 5 {
 		p.Cut()
-		t.pause(time.Duration(i) * 5 * time.Millisecond)
+		t.Pause(time.Duration(i) * 5 * time.Millisecond)
 		p.heal(i + 1)
 		for n := range 20 {
-			if got := answered(t, ask(t.ctx, n)); got != n {
+			if got := answered(t, ask(t.Context(), n)); got != n {
 				t.Errorf("asked %d, answered %d", n, got)
 			}
 		}
@@ -164,10 +164,10 @@ func checkStaleBreak(t *trial) {
 	}
 	fs := make([]*answer, 20) // asked after the breaks had been told
 	for i := range fs {
-		fs[i] = ask(t.ctx, i)
+		fs[i] = ask(t.Context(), i)
 	}
 	t.all("work did not begin", len(fs), begun)
-	t.pause(t.while())
+	t.Pause(t.While())
 	close(release)
 	for i, f := range fs {
 		if r := outcome(t, f); r.Err != nil || r.Value != i {
@@ -184,19 +184,19 @@ func checkAskWhileDown(t *trial) {
 	p := t.patient(func(b *callback.Peer) { callback.Serve(b, work, echoInt, nil) })
 	p.Cut()
 	if !t.wire.Resumes {
-		t.eventually("the connection broke, and the peer was not told", func() bool { return p.heard.of("callback.disconnected") > 0 })
+		t.Eventually("the connection broke, and the peer was not told", func() bool { return p.heard.of("callback.disconnected") > 0 })
 	}
-	brief := callback.Dial[int, int](p.a, work, &callback.DialOptions{Timeout: t.while()})
+	brief := callback.Dial[int, int](p.a, work, &callback.DialOptions{Timeout: t.While()})
 	start := time.Now()
-	err := outcome(t, brief(t.ctx, 1)).Err
+	err := outcome(t, brief(t.Context(), 1)).Err
 	if err == nil {
 		t.Fatalf("there is no connection, and an ask was answered")
 	}
-	if late := time.Since(start) - t.while(); late > t.wire.Slack {
+	if late := time.Since(start) - t.While(); late > t.wire.Slack {
 		t.Errorf("there is no connection, and an ask settled %v after its time", late)
 	}
 	p.heal(1)
-	if got := answered(t, callback.Dial[int, int](p.a, work, nil)(t.ctx, 2)); got != 2 {
+	if got := answered(t, callback.Dial[int, int](p.a, work, nil)(t.Context(), 2)); got != 2 {
 		t.Errorf("asked 2, answered %d", got)
 	}
 	t.nonePending(p.a)

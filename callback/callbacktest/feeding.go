@@ -16,13 +16,13 @@ func checkFlush(t *trial) {
 	go func() {
 		var all []*callback.Message
 		for {
-			d, err := l.atB.Receive(t.ctx)
+			d, err := l.atB.Receive(t.Context())
 			if err != nil {
 				came <- all
 				return
 			}
 			if d.Settle != nil {
-				_ = d.Settle(t.ctx, nil)
+				_ = d.Settle(t.Context(), nil)
 			}
 			if all = append(all, d.Message); len(all) == n {
 				came <- all
@@ -33,7 +33,7 @@ func checkFlush(t *trial) {
 	for i := range n {
 		t.send(l.A, l.heavy(callback.Request, i))
 	}
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	if err := l.A.(callback.Flusher).Flush(ctx); err != nil {
 		t.Fatalf("Flush failed: %v", err)
@@ -47,7 +47,7 @@ func checkFlush(t *trial) {
 			counts[l.weighed(m)]++
 		}
 	}()
-	t.within("what was accepted and flushed did not arrive", done)
+	t.Within("what was accepted and flushed did not arrive", done)
 	t.once(n, counts)
 	l = t.line()
 	if !t.canStall(l) {
@@ -55,22 +55,22 @@ func checkFlush(t *trial) {
 	}
 	l.stall()
 	l.fill(callback.Request, 0)
-	ctx, cancel = context.WithCancel(t.ctx)
+	ctx, cancel = context.WithCancel(t.Context())
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
 		_ = l.A.(callback.Flusher).Flush(ctx)
 	}()
-	t.pause(t.while() / 10)
+	t.Pause(t.While() / 10)
 	cancel()
-	t.within("the wire is stuck, the context of Flush ended, and it did not return", returned)
+	t.Within("the wire is stuck, the context of Flush ended, and it did not return", returned)
 	l.flow()
 }
 
 func checkFeed(t *trial) {
 	for _, byClose := range []bool{true, false} {
 		l := t.line()
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		var mu sync.Mutex
 		var came, breaks int
 		var odd error
@@ -100,12 +100,12 @@ func checkFeed(t *trial) {
 		for i := range n {
 			t.send(l.A, l.message(callback.Request, i))
 		}
-		t.eventually("messages were sent, and Feed did not hand them out", func() bool { mu.Lock(); defer mu.Unlock(); return came >= n || odd != nil })
+		t.Eventually("messages were sent, and Feed did not hand them out", func() bool { mu.Lock(); defer mu.Unlock(); return came >= n || odd != nil })
 		if byClose {
 			t.close("Close", l.B)
 		}
 		cancel()
-		t.within("Feed did not return", ended)
+		t.Within("Feed did not return", ended)
 		if byClose && !errors.Is(failure, callback.ErrClosed) && !errors.Is(failure, context.Canceled) {
 			t.Errorf("the transport was closed, and Feed returned %v", failure)
 		}

@@ -31,7 +31,7 @@ func (t *trial) line() *line {
 // listen opens an inbox.
 func (t *trial) listen(tr callback.Transport, addr string) callback.Inbox {
 	t.Helper()
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	in, err := tr.Listen(ctx, addr)
 	if err != nil {
@@ -118,7 +118,7 @@ func (t *trial) send(tr callback.Transport, m *callback.Message) {
 // sendFor is Send for at most d, and reports whether that was over.
 func (t *trial) sendFor(tr callback.Transport, m *callback.Message, d time.Duration) (err error, stuck bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.ctx, d, errEnough)
+	ctx, cancel := context.WithTimeoutCause(t.Context(), d, errEnough)
 	defer cancel()
 	err = t.heeds(ctx, "Send", func() error { return tr.Send(ctx, m) })
 	return err, ctx.Err() != nil
@@ -129,7 +129,7 @@ var errEnough = errors.New("callbacktest: waited long enough")
 // receive returns the next message, which must come, and settles it.
 func (t *trial) receive(in callback.Inbox) *callback.Message {
 	t.Helper()
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	m, err := t.take(ctx, in)
 	if err != nil {
@@ -161,7 +161,7 @@ func (t *trial) deliver(ctx context.Context, in callback.Inbox) (callback.Delive
 // delivery returns the next delivery, which must come, unsettled.
 func (t *trial) delivery(in callback.Inbox) callback.Delivery {
 	t.Helper()
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	d, err := t.deliver(ctx, in)
 	if err != nil {
@@ -185,7 +185,7 @@ func (t *trial) take(ctx context.Context, in callback.Inbox) (*callback.Message,
 // silent finds out that nothing more comes to in.
 func (t *trial) silent(in callback.Inbox, what string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.ctx, t.while())
+	ctx, cancel := context.WithTimeout(t.Context(), t.While())
 	defer cancel()
 	m, err := t.take(ctx, in)
 	switch {
@@ -200,7 +200,7 @@ func (t *trial) silent(in callback.Inbox, what string) {
 func (t *trial) drain(in callback.Inbox) (all []*callback.Message) {
 	t.Helper()
 	for {
-		ctx, cancel := context.WithTimeout(t.ctx, 3*t.while())
+		ctx, cancel := context.WithTimeout(t.Context(), 3*t.While())
 		m, err := t.take(ctx, in)
 		over := ended(ctx, err)
 		cancel()
@@ -234,7 +234,7 @@ func (t *trial) once(n int, came map[int]int) {
 // fails waits until Receive fails in another way than for ctx, past all messages.
 func (t *trial) fails(in callback.Inbox) (before int, err error) {
 	t.Helper()
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	for {
 		_, err := t.take(ctx, in)

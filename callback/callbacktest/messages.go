@@ -312,7 +312,7 @@ func checkReceiveLosesNothing(t *trial) {
 	l := t.line()
 	const n = 300
 	for i := range n {
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		go cancel()
 		sent := make(chan error, 1)
 		go func() {

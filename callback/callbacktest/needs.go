@@ -19,47 +19,32 @@ type abilities struct {
 	holds  bool // A is a Flusher
 }
 
-// A need is what a rule is about and a wire may lack.
-type need struct {
-	lack string // said of a wire that lacks it
-	has  func(*abilities) bool
-}
-
-func (r rule) lacks(has abilities) string {
-	for _, n := range r.needs {
-		if !n.has(&has) {
-			return n.lack
-		}
-	}
-	return ""
-}
-
 var (
-	point         = need{"the wire has addresses", func(h *abilities) bool { return h.caps.PointToPoint }}
-	addresses     = need{"the wire is point-to-point", func(h *abilities) bool { return !h.caps.PointToPoint }}
-	another       = need{"Ends.Another is nil", func(h *abilities) bool { return h.ends.Another != nil }}
-	groups        = need{"listeners cannot share an address", func(h *abilities) bool { return h.groups }}
-	noGroups      = need{"listeners can share an address", func(h *abilities) bool { return !h.groups }}
-	settles       = need{"deliveries are not settled", func(h *abilities) bool { return h.caps.SettledDelivery }}
-	expires       = need{"the wire does not drop what has expired", func(h *abilities) bool { return h.caps.NativeExpiry }}
-	order         = need{"the wire does not keep the order", func(h *abilities) bool { return !h.wire.NoOrder }}
-	trySender     = need{"the transports have no TrySend", func(h *abilities) bool { return h.try }}
-	feeder        = need{"inboxes have no Feed", func(h *abilities) bool { return h.feeds }}
-	flusher       = need{"the transports have no Flush", func(h *abilities) bool { return h.holds }}
-	reconnect     = need{"the transport has no Reconnect, or cannot connect again", func(h *abilities) bool { return h.tells && h.ends.Heal != nil }}
-	cut           = need{"Ends.Cut is nil", func(h *abilities) bool { return h.ends.Cut != nil }}
-	survives      = need{"a cut loses what is under way", func(h *abilities) bool { return h.wire.Resumes || h.caps.RepliesSurvive }}
-	heal          = need{"Ends.Heal is nil", func(h *abilities) bool { return h.ends.Heal != nil }}
-	breaks        = need{"a cut is not noticed", func(h *abilities) bool { return !h.wire.Resumes }}
-	forgets       = need{"a cut loses nothing", func(h *abilities) bool { return !h.wire.Resumes && !h.caps.RepliesSurvive }}
-	stalls        = need{"the wire stores what is sent, and Ends.Stall is nil", func(h *abilities) bool { return h.caps.PointToPoint || h.ends.Stall != nil }}
-	garbage       = need{"Ends.Garbage is nil", func(h *abilities) bool { return h.ends.Garbage != nil }}
-	foreignAnswer = need{"Ends.Foreign.Answer is nil", func(h *abilities) bool { return h.ends.Foreign != nil && h.ends.Foreign.Answer != nil }}
-	foreignAsk    = need{"Ends.Foreign.Ask is nil", func(h *abilities) bool { return h.ends.Foreign != nil && h.ends.Foreign.Ask != nil }}
+	point         = need{Lack: "the wire has addresses", Has: func(h *abilities) bool { return h.caps.PointToPoint }}
+	addresses     = need{Lack: "the wire is point-to-point", Has: func(h *abilities) bool { return !h.caps.PointToPoint }}
+	another       = need{Lack: "Ends.Another is nil", Has: func(h *abilities) bool { return h.ends.Another != nil }}
+	groups        = need{Lack: "listeners cannot share an address", Has: func(h *abilities) bool { return h.groups }}
+	noGroups      = need{Lack: "listeners can share an address", Has: func(h *abilities) bool { return !h.groups }}
+	settles       = need{Lack: "deliveries are not settled", Has: func(h *abilities) bool { return h.caps.SettledDelivery }}
+	expires       = need{Lack: "the wire does not drop what has expired", Has: func(h *abilities) bool { return h.caps.NativeExpiry }}
+	order         = need{Lack: "the wire does not keep the order", Has: func(h *abilities) bool { return !h.wire.NoOrder }}
+	trySender     = need{Lack: "the transports have no TrySend", Has: func(h *abilities) bool { return h.try }}
+	feeder        = need{Lack: "inboxes have no Feed", Has: func(h *abilities) bool { return h.feeds }}
+	flusher       = need{Lack: "the transports have no Flush", Has: func(h *abilities) bool { return h.holds }}
+	reconnect     = need{Lack: "the transport has no Reconnect, or cannot connect again", Has: func(h *abilities) bool { return h.tells && h.ends.Heal != nil }}
+	cut           = need{Lack: "Ends.Cut is nil", Has: func(h *abilities) bool { return h.ends.Cut != nil }}
+	survives      = need{Lack: "a cut loses what is under way", Has: func(h *abilities) bool { return h.wire.Resumes || h.caps.RepliesSurvive }}
+	heal          = need{Lack: "Ends.Heal is nil", Has: func(h *abilities) bool { return h.ends.Heal != nil }}
+	breaks        = need{Lack: "a cut is not noticed", Has: func(h *abilities) bool { return !h.wire.Resumes }}
+	forgets       = need{Lack: "a cut loses nothing", Has: func(h *abilities) bool { return !h.wire.Resumes && !h.caps.RepliesSurvive }}
+	stalls        = need{Lack: "the wire stores what is sent, and Ends.Stall is nil", Has: func(h *abilities) bool { return h.caps.PointToPoint || h.ends.Stall != nil }}
+	garbage       = need{Lack: "Ends.Garbage is nil", Has: func(h *abilities) bool { return h.ends.Garbage != nil }}
+	foreignAnswer = need{Lack: "Ends.Foreign.Answer is nil", Has: func(h *abilities) bool { return h.ends.Foreign != nil && h.ends.Foreign.Answer != nil }}
+	foreignAsk    = need{Lack: "Ends.Foreign.Ask is nil", Has: func(h *abilities) bool { return h.ends.Foreign != nil && h.ends.Foreign.Ask != nil }}
 )
 
 // look opens the wire to see what it has.
-func look(t *trial) abilities {
+func look(t *trial) *abilities {
 	e := t.open()
 	h := abilities{wire: t.wire, ends: *e, caps: e.A.Caps()}
 	if caps := e.B.Caps(); caps != h.caps {
@@ -78,7 +63,7 @@ func look(t *trial) abilities {
 	_, h.holds = e.A.(callback.Flusher)
 	_, h.feeds = t.listen(e.A, "").(callback.Feeder)
 	if g, ok := e.A.(callback.GroupListener); ok && !h.caps.PointToPoint {
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		defer cancel()
 		in, err := g.ListenGroup(ctx, t.name("look"), "group")
 		if err == nil {
@@ -92,7 +77,7 @@ func look(t *trial) abilities {
 	case !h.groups && !t.wire.NoGroups && !h.caps.PointToPoint:
 		t.Errorf("listeners cannot share an address; if that is as it should be, set Wire.NoGroups")
 	}
-	return h
+	return &h
 }
 
 // ended reports whether err is what ended ctx.

@@ -47,7 +47,7 @@ func (x *actor) reply(m *callback.Message, body string) {
 // told waits until event has been observed n times, and no more.
 func (x *actor) told(event string, n int) {
 	x.t.Helper()
-	x.t.eventually(fmt.Sprintf("%s was not observed %d times", event, n), func() bool { return x.heard.of(event) >= n })
+	x.t.Eventually(fmt.Sprintf("%s was not observed %d times", event, n), func() bool { return x.heard.of(event) >= n })
 	if got := x.heard.of(event); got > n {
 		x.t.Errorf("%s was observed %d times, want %d", event, got, n)
 	}
@@ -57,7 +57,7 @@ func checkFirstAnswerWins(t *trial) {
 	x := t.actor(nil)
 	ask := callback.Dial[int, int](x.a, x.name, nil)
 	for i := range 5 {
-		f := ask(t.ctx, i)
+		f := ask(t.Context(), i)
 		m := x.request()
 		for k := range 3 {
 			x.reply(m, fmt.Sprint(10*i+k))
@@ -74,14 +74,14 @@ func checkOrphans(t *trial) {
 	x := t.actor(nil)
 	ask := callback.Dial[int, int](x.a, x.name, nil)
 	for i := range 3 {
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		f := ask(ctx, i)
 		m := x.request()
 		cancel()
 		if err := outcome(t, f).Err; !errors.Is(err, context.Canceled) {
 			t.Errorf("the asker gave up, and the ask ended with %v", err)
 		}
-		next := ask(t.ctx, 100+i)
+		next := ask(t.Context(), 100+i)
 		x.reply(m, "1") // late
 		x.reply(&callback.Message{ID: newID(), ReplyTo: m.ReplyTo}, "2")
 		x.reply(x.request(), fmt.Sprint(100+i))
@@ -97,14 +97,14 @@ func checkOrphans(t *trial) {
 func checkForged(t *trial) {
 	x := t.actor(nil)
 	ask := callback.Dial[int, int](x.a, x.name, nil)
-	f := ask(t.ctx, 1)
+	f := ask(t.Context(), 1)
 	m := x.request()
 	for i := range len(m.ID) {
 		forged := &callback.Message{ID: m.ID, ReplyTo: m.ReplyTo}
 		forged.ID[i] ^= 1 << (i % 8)
 		x.reply(forged, "666")
 	}
-	t.eventually("answers with ids that nobody gave out were not observed", func() bool {
+	t.Eventually("answers with ids that nobody gave out were not observed", func() bool {
 		return x.heard.of("callback.unknown")+x.heard.of("callback.late")+x.heard.of("callback.duplicate") >= len(m.ID)
 	})
 	if _, settled := f.Peek(); settled {
@@ -119,10 +119,10 @@ func checkForged(t *trial) {
 func checkAnswerElsewhere(t *trial) {
 	served := t.name("served")
 	x := t.actor(func(a *callback.Peer) { callback.Serve(a, served, echoInt, nil) })
-	f := callback.Dial[int, int](x.a, x.name, nil)(t.ctx, 1)
+	f := callback.Dial[int, int](x.a, x.name, nil)(t.Context(), 1)
 	m := x.request()
 	x.reply(&callback.Message{ID: m.ID, ReplyTo: served}, "666")
-	t.pause(t.while())
+	t.Pause(t.While())
 	if r, settled := f.Peek(); settled {
 		t.Errorf("an ask was settled by what came to another inbox: %v, %v", r.Value, r.Err)
 	}
@@ -162,9 +162,9 @@ func checkAsksAgain(t *trial) {
 	x := t.actor(nil)
 	ask := callback.Dial[int, int](x.a, x.name, &callback.DialOptions{
 		Attempts: 5,
-		Backoff:  func(int) time.Duration { return t.while() / 10 },
+		Backoff:  func(int) time.Duration { return t.While() / 10 },
 	})
-	f := ask(t.ctx, 1)
+	f := ask(t.Context(), 1)
 	first := x.request() // which is lost
 	second := x.request()
 	if first.ID != second.ID {

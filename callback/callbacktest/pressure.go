@@ -62,7 +62,7 @@ func (l *line) fill(kind callback.Kind, from int) (accepted int, refusal error) 
 	l.t.Helper()
 	late := 0
 	for n := from; ; n++ {
-		err, stuck := l.t.sendFor(l.A, l.heavy(kind, n), l.t.while())
+		err, stuck := l.t.sendFor(l.A, l.heavy(kind, n), l.t.While())
 		switch {
 		case stuck && err == nil: // at the last moment, which may be the scheduler's fault
 			if late++; late == 10 {
@@ -92,16 +92,16 @@ func checkSendEnds(t *trial) {
 		n++
 	}
 	for range 5 {
-		ctx, cancel := context.WithCancelCause(t.ctx)
+		ctx, cancel := context.WithCancelCause(t.Context())
 		returned := make(chan error, 1)
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			returned <- l.A.Send(ctx, l.heavy(callback.Request, n))
 		}()
-		t.pause(t.while() / 10)
+		t.Pause(t.While() / 10)
 		cancel(errCalledOff)
-		t.within("Send was stuck, its context ended, and it did not return", done)
+		t.Within("Send was stuck, its context ended, and it did not return", done)
 		if err := <-returned; err != nil { // or there was room after all
 			refused[n] = err
 			if !errors.Is(err, errCalledOff) {
@@ -159,14 +159,14 @@ func (l *line) lanes(m *callback.Message, at callback.Inbox) {
 	t.Helper()
 	l.stall()
 	l.fill(callback.Event, 0)
-	ctx, cancel := context.WithCancel(t.ctx)
+	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	defer func() { cancel(); t.watch("Send did not return when its context ended", done) }()
+	defer func() { cancel(); t.Watch("Send did not return when its context ended", done) }()
 	go func() { // somebody waits, as somebody always does
 		defer close(done)
 		_ = l.A.Send(ctx, l.heavy(callback.Event, -1))
 	}()
-	t.pause(t.while() / 10)
+	t.Pause(t.While() / 10)
 	if err, _ := t.sendFor(l.A, l.message(callback.Request, 1), t.wire.Patience); err != nil {
 		t.Fatalf("requests wait behind events: %v", err)
 	}
@@ -199,7 +199,7 @@ func checkTrySend(t *trial) {
 			defer close(returned)
 			took, err = try.TrySend(m)
 		}()
-		t.within("TrySend waited, and did not return", returned)
+		t.Within("TrySend waited, and did not return", returned)
 		switch {
 		case took && err != nil:
 			t.Fatalf("TrySend failed: %v", err)
@@ -236,14 +236,14 @@ func checkExpiry(t *trial) {
 	l := t.line()
 	short := 50 * time.Millisecond
 	if !t.wire.Bubble {
-		short = t.while()
+		short = t.While()
 	}
 	for i := range 3 {
 		m := l.message(callback.Request, i)
 		m.Deadline = time.Now().Add(short)
 		t.send(l.A, m)
 	}
-	t.pause(short + t.wire.Slack + time.Millisecond)
+	t.Pause(short + t.wire.Slack + time.Millisecond)
 	m := l.message(callback.Request, 3)
 	m.Deadline = time.Now().Add(time.Hour)
 	t.send(l.A, m)
@@ -270,7 +270,7 @@ func checkGarbage(t *trial) {
 func (t *trial) recovers(l *line, n int) {
 	t.Helper()
 	for broke := false; ; {
-		ctx, cancel := context.WithTimeout(t.ctx, t.while())
+		ctx, cancel := context.WithTimeout(t.Context(), t.While())
 		_, err := t.take(ctx, l.atA)
 		over := ended(ctx, err)
 		cancel()

@@ -35,7 +35,7 @@ func checkStream(t *trial) {
 	count := callback.DialStream[int, int](a, work, &callback.DialOptions{Timeout: t.wire.Patience})
 	for _, n := range []int{0, 1, 64, 1000} {
 		next := 0
-		for i, err := range count(t.ctx, n) {
+		for i, err := range count(t.Context(), n) {
 			if err != nil {
 				t.Fatalf("after %d of %d parts: %v", next, n, err)
 			}
@@ -59,13 +59,13 @@ func checkStreamWaits(t *trial) {
 	const window = 8
 	count := callback.DialStream[int, int](a, work, &callback.DialOptions{Window: window, Timeout: 20 * t.wire.Patience})
 	taken := 0
-	for _, err := range count(t.ctx, 1000) {
+	for _, err := range count(t.Context(), 1000) {
 		if err != nil {
 			t.Fatalf("after %d parts: %v", taken, err)
 		}
 		taken++
 		if taken%10 == 0 {
-			t.pause(t.while() / 10)
+			t.Pause(t.While() / 10)
 			if ahead := int(sent.Load()) - taken; ahead > 2*window+1 {
 				t.Fatalf("the asker has room for %d, has taken %d, and the work is %d ahead", window, taken, ahead)
 			}
@@ -79,10 +79,10 @@ func checkStreamWaits(t *trial) {
 		defer close(done)
 		select {
 		case <-left:
-		case <-t.ctx.Done():
+		case <-t.Context().Done():
 		}
 	}()
-	t.within("the asker left the loop, and the work did not end", done)
+	t.Within("the asker left the loop, and the work did not end", done)
 	t.nonePending(a)
 }
 
@@ -94,7 +94,7 @@ func checkStreamOddities(t *trial) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			for i, err := range count(t.ctx, 0) {
+			for i, err := range count(t.Context(), 0) {
 				if err != nil {
 					failure = err
 					return
@@ -110,7 +110,7 @@ func checkStreamOddities(t *trial) {
 			end.Kind, end.ID, end.To = callback.Reply, m.ID, m.ReplyTo
 			t.send(x.B, end)
 		}
-		t.within("the stream did not end", done)
+		t.Within("the stream did not end", done)
 		return got, failure
 	}
 	got, err := play([]uint32{1, 2, 2, 1, 3, 3}, &callback.Message{Seq: 3})
@@ -152,16 +152,16 @@ func checkStreamCut(t *trial) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, err := range callback.DialStream[int, int](p.a, work, nil)(t.ctx, 1) {
+		for _, err := range callback.DialStream[int, int](p.a, work, nil)(t.Context(), 1) {
 			if failure = err; err == nil {
 				parts++
 			}
 		}
 	}()
 	t.all("the stream did not begin", 1, begun)
-	t.pause(t.while())
+	t.Pause(t.While())
 	p.Cut()
-	t.within("the connection broke, and the stream over it did not end", done)
+	t.Within("the connection broke, and the stream over it did not end", done)
 	if !errors.Is(failure, callback.ErrDisconnected) || parts != 1 {
 		t.Errorf("the connection broke after one part, and the asker saw %d and %v", parts, failure)
 	}
@@ -189,12 +189,12 @@ func checkIdle(t *trial) {
 	})
 	long := time.Duration(idle+5) * unit
 	ask := callback.Dial[int, int](a, work, &callback.DialOptions{Idle: time.Duration(idle) * unit})
-	if r := outcome(t, ask(t.ctx, idle+5)); r.Err != nil {
+	if r := outcome(t, ask(t.Context(), idle+5)); r.Err != nil {
 		t.Errorf("the work reported all the time, and the ask ended with %v", r.Err)
 	}
 	start := time.Now()
 	ask = callback.Dial[int, int](a, work, &callback.DialOptions{Idle: time.Duration(idle) * unit, Timeout: long})
-	err := outcome(t, ask(t.ctx, 1000)).Err
+	err := outcome(t, ask(t.Context(), 1000)).Err
 	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > long+t.wire.Slack || took < long {
 		t.Errorf("the work reported past the timeout of %v, and the ask ended after %v with %v", long, took, err)
 	}

@@ -50,11 +50,11 @@ func (t *trial) run(tr callback.Transport, o *callback.PeerOptions, setUp func(*
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = p.Run(t.ctx)
+		_ = p.Run(t.Context())
 	}()
 	t.Cleanup(func() {
 		t.close("Close of a peer", p)
-		t.watch("Run did not return after Close", done)
+		t.Watch("Run did not return after Close", done)
 	})
 	return p
 }
@@ -91,12 +91,12 @@ func (t *trial) peers(e *Ends, ao, bo *callback.PeerOptions, setUp func(b *callb
 func (t *trial) ready(a *callback.Peer, name string) {
 	t.Helper()
 	ask := callback.Dial[int, int](a, name, &callback.DialOptions{
-		Timeout: max(t.while(), min(t.wire.Patience/5, 2*time.Second)),
+		Timeout: max(t.While(), min(t.wire.Patience/5, 2*time.Second)),
 		Codec:   antiphon.JSON{},
 	})
 	var err error
-	for limit := time.Now().Add(t.wire.Patience); time.Now().Before(limit); t.pause(time.Millisecond) {
-		if _, err = ask(t.ctx, 1).Await(t.ctx); err == nil {
+	for limit := time.Now().Add(t.wire.Patience); time.Now().Before(limit); t.Pause(time.Millisecond) {
+		if _, err = ask(t.Context(), 1).Await(t.Context()); err == nil {
 			return
 		}
 	}
@@ -106,7 +106,7 @@ func (t *trial) ready(a *callback.Peer, name string) {
 // outcome waits for f, which has to settle in time.
 func outcome[T any](t *trial, f *future.Future[T]) future.Result[T] {
 	t.Helper()
-	t.within("an ask did not settle", f.Done())
+	t.Within("an ask did not settle", f.Done())
 	r, _ := f.Peek()
 	return r
 }
@@ -136,7 +136,7 @@ func (t *trial) block(ctx context.Context, _ int) (int, error) {
 	select {
 	case <-ctx.Done():
 		return 0, ctx.Err()
-	case <-t.ctx.Done():
+	case <-t.Context().Done():
 		return 0, errOver
 	}
 }
@@ -158,7 +158,7 @@ func (t *trial) waiting(begun chan<- struct{}, release <-chan struct{}) future.F
 			return n, nil
 		case <-ctx.Done():
 			return 0, ctx.Err()
-		case <-t.ctx.Done():
+		case <-t.Context().Done():
 			return 0, errOver
 		}
 	}
@@ -198,16 +198,16 @@ func checkEcho(t *trial) {
 	ask := callback.Dial[[]byte, []byte](a, work, nil)
 	for _, n := range []int{0, 1, 300, limit / 2, limit} {
 		q := strings.Repeat("x", n)
-		if got := answered(t, ask(t.ctx, []byte(q))); string(got) != q {
+		if got := answered(t, ask(t.Context(), []byte(q))); string(got) != q {
 			t.Errorf("asked %d bytes, answered %d", n, len(got))
 		}
 	}
 	before := calls.Load()
-	err := outcome(t, ask(t.ctx, make([]byte, limit+1))).Err
+	err := outcome(t, ask(t.Context(), make([]byte, limit+1))).Err
 	if antiphon.CodeOf(err) != antiphon.CodeResourceExhausted || calls.Load() != before {
 		t.Errorf("asked more than MaxBody, and the ask ended with %v; want code resource_exhausted, and no call", err)
 	}
-	err = outcome(t, ask(t.ctx, []byte("more"))).Err
+	err = outcome(t, ask(t.Context(), []byte("more"))).Err
 	if antiphon.CodeOf(err) != antiphon.CodeResourceExhausted || antiphon.ClassOf(err) == antiphon.ClassNotAccepted {
 		t.Errorf("the answer was more than MaxBody, and the ask ended with %v of class %s; want code resource_exhausted, of work that was done", err, antiphon.ClassOf(err))
 	}
@@ -217,7 +217,7 @@ func checkEcho(t *trial) {
 // caps opens the wire to see what it is like.
 func (t *trial) caps() callback.Caps {
 	u := newTrial(t.TB, t.wire)
-	defer u.end()
+	defer u.End()
 	return u.open().A.Caps()
 }
 
@@ -233,7 +233,7 @@ func checkOwnAnswer(t *trial) {
 	ask := callback.Dial[int, int](a, work, &callback.DialOptions{Timeout: t.wire.Patience})
 	fs := make([]*answer, n)
 	for i := range fs {
-		fs[i] = ask(t.ctx, i)
+		fs[i] = ask(t.Context(), i)
 	}
 	for i, f := range fs {
 		if got := answered(t, f); got != i {
@@ -295,7 +295,7 @@ func checkAnswerBeforeSendReturns(t *trial) {
 	a, _ := t.peers(e, nil, nil, nil)
 	ask := callback.Dial[int, int](a, t.name("ready"), nil)
 	for i := range 20 {
-		if got := answered(t, ask(t.ctx, i)); got != i {
+		if got := answered(t, ask(t.Context(), i)); got != i {
 			t.Errorf("asked %d, answered %d", i, got)
 		}
 	}
@@ -314,10 +314,10 @@ func checkGivingUp(t *trial) {
 	})
 	ask := callback.Dial[int, int](a, work, nil)
 	for i := range 20 {
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		f := ask(ctx, i)
 		if i%2 == 0 {
-			t.pause(time.Millisecond)
+			t.Pause(time.Millisecond)
 		}
 		cancel()
 		r := outcome(t, f)
@@ -336,16 +336,16 @@ func checkRefusedAsk(t *trial) {
 	})
 	ask := callback.Dial[string, int](a, work, nil)
 	for range 10 {
-		if err := outcome(t, ask(t.ctx, strings.Repeat("x", 1<<10))).Err; err == nil {
+		if err := outcome(t, ask(t.Context(), strings.Repeat("x", 1<<10))).Err; err == nil {
 			t.Errorf("a request that is too large was sent")
 		}
 		t.nonePending(a)
 	}
-	if got := answered(t, ask(t.ctx, "four")); got != 4 {
+	if got := answered(t, ask(t.Context(), "four")); got != 4 {
 		t.Errorf("answered %d", got)
 	}
 	t.close("Close of a peer", a)
-	err := outcome(t, ask(t.ctx, "late")).Err
+	err := outcome(t, ask(t.Context(), "late")).Err
 	if !errors.Is(err, callback.ErrClosed) || antiphon.ClassOf(err) != antiphon.ClassNotAccepted {
 		t.Errorf("an ask after Close ended with %v of class %s; want callback.ErrClosed, not accepted", err, antiphon.ClassOf(err))
 	}

@@ -2,12 +2,12 @@ package callbacktest
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/future/futuretest"
+	"github.com/antiphon-go/antiphon/internal/suite"
 )
 
 // A Wire describes what is to be tested. The contract of callback.Transport as it
@@ -93,46 +93,42 @@ type Foreign struct {
 
 // TestTransport checks w against every rule, each in a subtest.
 func TestTransport(t *testing.T, w Wire) {
-	var has abilities
+	var has *abilities
 	look := rule{
-		name:  "Opens",
-		why:   "a wire has two ends, and says what it is like",
-		check: func(t *trial) { has = look(t) },
+		Name:  "Opens",
+		Why:   "a wire has two ends, and says what it is like",
+		Check: func(t *trial) { has = look(t) },
 	}
-	if !t.Run(look.name, func(t *testing.T) { w.run(t, look) }) {
+	if !t.Run(look.Name, func(t *testing.T) { w.run(t, look) }) {
 		return
 	}
 	for _, r := range rules {
-		if lack := r.lacks(has); lack != "" {
-			t.Logf("%s: not checked: %s", r.name, lack)
+		if lack := r.Lacks(has); lack != "" {
+			t.Logf("%s: not checked: %s", r.Name, lack)
 			continue
 		}
-		t.Run(r.name, func(t *testing.T) { w.run(t, r) })
+		t.Run(r.Name, func(t *testing.T) { w.run(t, r) })
 	}
 	t.Run("Law", func(t *testing.T) { w.law(t, has) })
 }
 
-// run checks r in a world of its own.
-func (w Wire) run(t *testing.T, r rule) {
-	if !w.Bubble {
-		r.run(t, w)
-		return
+func (w Wire) world() suite.World {
+	if w.Slack <= 0 && !w.Bubble {
+		w.Slack = time.Second
 	}
-	defer w.watchdog(r).Stop()
-	synctest.Test(t, func(t *testing.T) { r.run(t, w) })
+	return suite.World{
+		Suite: "callbacktest", Asks: "does the transport hold a mutex while it waits, or wait for something outside?",
+		Bubble: w.Bubble, Patience: w.Patience, Slack: w.Slack,
+	}
 }
 
-// watchdog ends the process, naming the rule, if a bubble's time stands still: that
-// is what happens when something in it waits for a sync.Mutex, or for the world
-// outside.
-func (w Wire) watchdog(r rule) *time.Timer {
-	return time.AfterFunc(max(w.Patience, 2*time.Minute), func() {
-		panic("callbacktest: rule " + r.name + " has hung in its bubble: does the transport hold a mutex while it waits, or wait for something outside?")
-	})
+// run checks r in a world of its own.
+func (w Wire) run(t *testing.T, r rule) {
+	w.world().Enter(t, r.Name, func(t *testing.T) { r.Run(newTrial(t, w)) })
 }
 
 // law checks that Dial over w, to Serve, is an Asker as any other.
-func (w Wire) law(t *testing.T, has abilities) {
+func (w Wire) law(t *testing.T, has *abilities) {
 	futuretest.TestAsker(t, futuretest.Way{
 		ExactlyOnce: !has.caps.SettledDelivery,
 		Bubble:      w.Bubble,
@@ -140,7 +136,7 @@ func (w Wire) law(t *testing.T, has abilities) {
 		Slack:       w.Slack,
 		Open: func(tb testing.TB, f futuretest.Func) futuretest.Asker {
 			t := newTrial(tb, w)
-			tb.Cleanup(t.end)
+			tb.Cleanup(t.End)
 			work := t.name("law")
 			a, _ := t.pair(nil, nil, func(b *callback.Peer) {
 				callback.Serve(b, work, future.Func[futuretest.Query, futuretest.Answer](f), nil)

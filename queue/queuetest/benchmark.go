@@ -53,7 +53,7 @@ func share(b *testing.B, goroutines, n int, do func(who, n int) error) {
 
 func (w Store) batches(b *testing.B, callers, n int) {
 	t := newTrial(b, w)
-	defer t.end()
+	defer t.End()
 	s := t.open()
 	payload := octets(100)
 	type room struct {
@@ -65,7 +65,7 @@ func (w Store) batches(b *testing.B, callers, n int) {
 	ids := make([][]string, callers)
 	for who := range callers { // ids are not what is measured
 		for i := 0; i <= b.N/callers; i++ {
-			ids[who] = append(ids[who], fmt.Sprintf("%s-%d-%d", t.mark, who, i))
+			ids[who] = append(ids[who], fmt.Sprintf("%s-%d-%d", t.Mark, who, i))
 		}
 	}
 	b.ReportAllocs()
@@ -77,12 +77,12 @@ func (w Store) batches(b *testing.B, callers, n int) {
 			r.jobs = append(r.jobs, driver.Envelope{ID: ids[who][0], Payload: payload})
 			ids[who] = ids[who][1:]
 		}
-		if _, err := s.b.Put(t.ctx, s.request(r.jobs...)); err != nil {
+		if _, err := s.b.Put(t.Context(), s.request(r.jobs...)); err != nil {
 			return err
 		}
 		for taken := 0; taken < n; taken += len(r.leased) {
 			var err error
-			r.leased, err = s.b.Take(t.ctx, r.leased[:0], driver.TakeRequest{Queue: s.queue, Max: n - taken, Lease: time.Minute})
+			r.leased, err = s.b.Take(t.Context(), r.leased[:0], driver.TakeRequest{Queue: s.queue, Max: n - taken, Lease: time.Minute})
 			if err != nil {
 				return err
 			}
@@ -90,7 +90,7 @@ func (w Store) batches(b *testing.B, callers, n int) {
 				r.all = append(r.all, driver.Settlement{Lease: l.Lease, State: antiphon.StateSucceeded})
 			}
 		}
-		for _, err := range s.b.Settle(t.ctx, s.queue, r.all) {
+		for _, err := range s.b.Settle(t.Context(), s.queue, r.all) {
 			if err != nil {
 				return err
 			}
@@ -101,13 +101,13 @@ func (w Store) batches(b *testing.B, callers, n int) {
 
 func (w Store) awaits(b *testing.B, callers int) {
 	t := newTrial(b, w)
-	defer t.end()
+	defer t.End()
 	s := t.open()
 	q, err := queue.New[int, int](s.queue, s.b, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.ctx)
+	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- q.Work(ctx, func(_ context.Context, n int) (int, error) { return n, nil }, &queue.WorkOptions{Concurrency: 64})
@@ -115,11 +115,11 @@ func (w Store) awaits(b *testing.B, callers int) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	share(b, callers, 1, func(who, _ int) error {
-		j, err := q.Submit(t.ctx, who, nil)
+		j, err := q.Submit(t.Context(), who, nil)
 		if err != nil {
 			return err
 		}
-		_, err = j.Await(t.ctx)
+		_, err = j.Await(t.Context())
 		return err
 	})
 	b.StopTimer()

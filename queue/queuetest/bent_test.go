@@ -2,9 +2,6 @@ package queuetest
 
 import (
 	"context"
-	"fmt"
-	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/antiphon-go/antiphon/queue"
@@ -366,43 +363,8 @@ func views(bend func(*bent)) Store {
 // Several processes on one store keep every rule as one does.
 func TestProcesses(t *testing.T) { TestBackend(t, views(nil)) }
 
-// A recorder is a testing.TB that keeps failures to itself.
-type recorder struct {
-	testing.TB
-	mu       sync.Mutex
-	failures []string
-}
-
-func (r *recorder) Helper()                   {}
-func (r *recorder) Logf(string, ...any)       {}
-func (r *recorder) FailNow()                  { runtime.Goexit() }
-func (r *recorder) Errorf(s string, a ...any) { r.fail(fmt.Sprintf(s, a...)) }
-func (r *recorder) Fatalf(s string, a ...any) {
-	r.fail(fmt.Sprintf(s, a...))
-	runtime.Goexit()
-}
-
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failures) > 0
-}
-
-func (r *recorder) fail(s string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failures = append(r.failures, s)
-}
-
 // try runs one rule and returns what it found wrong.
 func try(t *testing.T, r rule, w Store) []string {
 	t.Helper()
-	rec := &recorder{TB: t}
-	done := make(chan struct{})
-	go func() { // FailNow ends the goroutine that it is called on
-		defer close(done)
-		r.run(rec, w)
-	}()
-	<-done
-	return rec.failures
+	return r.Faults(t, func(tb testing.TB) *trial { return newTrial(tb, w) })
 }

@@ -3,8 +3,6 @@ package queuetest
 import (
 	"context"
 	"errors"
-	"runtime"
-	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/queue/driver"
@@ -26,7 +24,7 @@ func checkCloseEndsCalls(t *trial) {
 	}
 	for range 3 {
 		begin(func() error {
-			_, err := s.b.Take(t.ctx, nil, driver.TakeRequest{Queue: s.queue, Max: 1, Lease: long})
+			_, err := s.b.Take(t.Context(), nil, driver.TakeRequest{Queue: s.queue, Max: 1, Lease: long})
 			return err
 		})
 	}
@@ -34,18 +32,18 @@ func checkCloseEndsCalls(t *trial) {
 		full := &side{trial: t, b: s.b, queue: s.queue + "-full"}
 		full.put(full.job("1"))
 		begin(func() error {
-			_, err := s.b.Put(t.ctx, full.bounded(1, driver.Block, full.job("2")))
+			_, err := s.b.Put(t.Context(), full.bounded(1, driver.Block, full.job("2")))
 			return err
 		})
 	}
 	if _, ok := s.b.(driver.Watcher); ok {
 		w := s.watched()
 		begin(func() error {
-			_, err := w.Next(t.ctx, nil)
+			_, err := w.Next(t.Context(), nil)
 			return err
 		})
 	}
-	t.pause(t.tick / 4)
+	t.Pause(t.tick / 4)
 	s.closes()
 	for _, c := range ended {
 		done := make(chan struct{})
@@ -54,7 +52,7 @@ func checkCloseEndsCalls(t *trial) {
 			defer close(done)
 			err = <-c
 		}()
-		t.within("the backend is closed, and a call that waits did not return", done)
+		t.Within("the backend is closed, and a call that waits did not return", done)
 		if !errors.Is(err, driver.ErrClosed) {
 			t.Errorf("the backend is closed, and a call that waited returned %v, want driver.ErrClosed", err)
 		}
@@ -67,7 +65,7 @@ func checkClosedRefuses(t *trial) {
 	s.put(e)
 	l := s.next(long)
 	s.sixteenCloses()
-	ctx := t.ctx
+	ctx := t.Context()
 	refuses := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, driver.ErrClosed) {
@@ -133,15 +131,15 @@ func (s *side) sixteenCloses() {
 }
 
 func checkNoLeak(t *trial) {
-	open := func() {
+	t.LeavesNothing(10, func(int) {
 		one := newTrial(t.TB, t.store)
-		defer one.end()
+		defer one.End()
 		s := one.open()
 		for range 4 {
 			s.put(s.job("1"))
-			s.taker(one.ctx, 1, long)
+			s.taker(one.Context(), 1, long)
 		}
-		ctx, cancel := context.WithCancel(one.ctx)
+		ctx, cancel := context.WithCancel(one.Context())
 		for range 16 {
 			s.taker(ctx, 1, long)
 		}
@@ -152,33 +150,5 @@ func checkNoLeak(t *trial) {
 		}
 		cancel()
 		s.closes()
-	}
-	open() // whatever is kept for good exists now
-	before := t.goroutines()
-	const n = 10
-	for range n {
-		open()
-	}
-	// Other tests may run beside this one: only a leak with every backend counts.
-	var now int
-	for limit := time.Now().Add(t.store.Patience); time.Now().Before(limit); {
-		if now = t.goroutines(); now < before+n {
-			return
-		}
-	}
-	t.Errorf("%d goroutines before %d backends were opened and closed, %d after", before, n, now)
-}
-
-// goroutines counts them once the number has stayed the same for a moment.
-func (t *trial) goroutines() int {
-	n := runtime.NumGoroutine()
-	limit := time.Now().Add(t.store.Patience)
-	for calm := 0; calm < 5 && time.Now().Before(limit); {
-		t.pause(2 * time.Millisecond)
-		now := runtime.NumGoroutine()
-		if calm++; now != n {
-			n, calm = now, 0
-		}
-	}
-	return n
+	})
 }

@@ -12,7 +12,7 @@ import (
 // cancels cancels a job that is known.
 func (s *side) cancels(c driver.Controller, id string) driver.Record {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	r, err := c.Cancel(ctx, s.queue, id)
 	if err != nil || r.ID != id {
@@ -23,7 +23,7 @@ func (s *side) cancels(c driver.Controller, id string) driver.Record {
 
 func (s *side) pauses(c driver.Controller, paused bool) {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	if err := c.Pause(ctx, s.queue, paused); err != nil {
 		s.Fatalf("Pause: %v", err)
@@ -49,7 +49,7 @@ func checkCancelWaiting(t *trial) {
 		s.state(e.ID, antiphon.StateCanceled)
 	}
 	s.nothing("all were canceled", t.late(t.tick))
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	if _, err := c.Cancel(ctx, s.queue, s.id()); !errors.Is(err, driver.ErrUnknownJob) {
 		t.Errorf("Cancel of a job that there is not: %v, want driver.ErrUnknownJob", err)
@@ -80,7 +80,7 @@ func checkCancelLeased(t *trial) {
 	if err := s.extend(driver.Extension{Lease: l.Lease, For: long, Checkpoint: []byte("stored")}); !errors.Is(err, driver.ErrCanceled) {
 		t.Errorf("somebody wishes the job to end, and Extend of its lease: %v, want driver.ErrCanceled", err)
 	}
-	t.pause(t.tick / 8)
+	t.Pause(t.tick / 8)
 	if err := s.extend(driver.Extension{Lease: l.Lease, For: long}); !errors.Is(err, driver.ErrCanceled) {
 		t.Errorf("Extend that fails with driver.ErrCanceled extends the lease, and the next said %v", err)
 	}
@@ -108,7 +108,7 @@ func checkCancelLeased(t *trial) {
 				}
 			}
 		} else {
-			t.pause(t.late(lease))
+			t.Pause(t.late(lease))
 		}
 		got, err := s.tryTake(1, long, t.tick/4)
 		if err != nil {
@@ -150,12 +150,12 @@ func checkPause(t *trial) {
 		t.Errorf("the queue is paused, and Extend: %v", err)
 	}
 	s.settled(retry(l, 0))
-	k := s.taker(t.ctx, 1, long)
-	t.pause(t.tick / 4)
+	k := s.taker(t.Context(), 1, long)
+	t.Pause(t.tick / 4)
 	from := time.Now()
 	s.pauses(c, false)
 	got := s.got("the queue is not paused any more", k)
-	t.soon("a Take that waited for the end of a pause got a job", from)
+	t.Soon("a Take that waited for the end of a pause got a job", from)
 	if n := s.stats(); n.Paused {
 		t.Errorf("the queue is not paused any more, and Stats says that it is")
 	}

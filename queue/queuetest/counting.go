@@ -41,7 +41,7 @@ func checkStats(t *trial) {
 	s.put(s.job("1"), s.job("2"), s.job("3"), s.job("4"), s.job("5"))
 	want.Ready = 5
 	s.counts("five were put", want)
-	t.pause(t.tick)
+	t.Pause(t.tick)
 	if n := s.stats(); n.Oldest != -1 && (n.Oldest < t.tick-t.store.Precision || n.Oldest > time.Since(from)+t.store.Precision) {
 		t.Errorf("the oldest that is ready was put %v ago, and Oldest is %v", time.Since(from), n.Oldest)
 	}
@@ -81,7 +81,7 @@ func checkStats(t *trial) {
 	e := s.job("expires")
 	e.TTL, e.Keep = t.tick, 0
 	s.put(e)
-	t.pause(t.late(t.tick))
+	t.Pause(t.late(t.tick))
 	s.empty("it has expired")
 	want.Expired++
 	s.counts("one has expired", want)

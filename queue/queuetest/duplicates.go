@@ -122,7 +122,7 @@ func checkKeyEnds(t *trial) {
 	e.Key, e.Keep = "kept for a tick", t.tick
 	s.put(e)
 	s.settled(done(s.all(2)[1]))
-	t.pause(t.late(t.tick))
+	t.Pause(t.late(t.tick))
 	next = s.job("another")
 	next.Key = e.Key
 	s.fresh("the job of that key has been kept for as long as it was to be", next)
@@ -178,7 +178,7 @@ func checkUniqueFor(t *trial) {
 		if time.Since(began) < 3*t.tick-t.store.Precision && (!p.Duplicate || p.ID != first.ID) {
 			t.Errorf("a name is one job's for %v, whose job has ended (and is kept for %v): another was placed as %+v", 3*t.tick, first.Keep, p)
 		}
-		t.pause(time.Until(put.Add(t.late(3 * t.tick))))
+		t.Pause(time.Until(put.Add(t.late(3 * t.tick))))
 		again.ID = s.id()
 		if p := s.place(again); p.ID == first.ID {
 			t.Errorf("the time is over for which a name was one job's, and another was placed as %+v", p)
@@ -201,7 +201,7 @@ func (t *trial) sixteen(f func(i int)) {
 		wg.Wait()
 		close(over)
 	}()
-	t.within("sixteen calls at once did not end", over)
+	t.Within("sixteen calls at once did not end", over)
 }
 
 func checkUniqueAtOnce(t *trial) {

@@ -71,7 +71,7 @@ func checkLookup(t *trial) {
 	}
 	other := s.job("another")
 	s.put(other)
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	found, err := s.b.(driver.Results).Lookup(ctx, s.queue, []string{s.id(), other.ID, e.ID}, false)
 	if err != nil || len(found) != 2 {
@@ -94,7 +94,7 @@ func checkKeep(t *trial) {
 	kept.Keep, not.Keep = keep, 0
 	s.put(kept, not)
 	ls := s.all(2)
-	t.pause(t.late(keep)) // it counts from the end
+	t.Pause(t.late(keep)) // it counts from the end
 	before := time.Now()
 	s.settled(done(ls[0]))
 	after := time.Now()
@@ -103,12 +103,12 @@ func checkKeep(t *trial) {
 		if _, known := s.lookup(kept.ID); !known && time.Since(before) < keep-t.store.Precision {
 			t.Errorf("a job that is to be kept for %v is not known %v after its end", keep, time.Since(before))
 		}
-		t.pause(keep * 2 / 3)
+		t.Pause(keep * 2 / 3)
 	}
 	if _, known := s.lookup(not.ID); known {
 		t.Errorf("a job that is not to be kept is known after its end")
 	}
-	t.pause(time.Until(after.Add(t.late(keep))))
+	t.Pause(time.Until(after.Add(t.late(keep))))
 	if _, known := s.lookup(kept.ID); known {
 		t.Errorf("a job that is to be kept for %v is known %v after its end", keep, time.Since(before))
 	}
@@ -123,7 +123,7 @@ func checkForget(t *trial) {
 	s.settled(done(s.next(long)))
 	s.settled(bury(s.next(long)))
 	l := s.next(long)
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	ids := []string{waits.ID, runs.ID, ended.ID, dead.ID, s.id()}
 	forget := func(want int) {
@@ -160,7 +160,7 @@ func checkList(t *trial) {
 	s.settled(done(s.next(long)))
 	s.settled(failed(s.next(long)))
 	s.next(long)
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	list := func(what string, r driver.ListRequest, want ...int) {
 		t.Helper()
@@ -205,7 +205,7 @@ func checkDead(t *trial) {
 	for range jobs {
 		s.settled(bury(s.next(long)))
 	}
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	list := func(what, after string, limit int, want ...driver.Envelope) {
 		t.Helper()
@@ -269,7 +269,7 @@ func checkRedrive(t *trial) {
 		}
 		s.settled(bury(l))
 	}
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	redrive := func(what string, ids []string, want int) {
 		t.Helper()
@@ -277,12 +277,12 @@ func checkRedrive(t *trial) {
 			t.Errorf("Redrive of %s: %d, %v; want %d", what, n, err, want)
 		}
 	}
-	k := s.taker(t.ctx, 1, long)
-	t.pause(t.tick / 8)
+	k := s.taker(t.Context(), 1, long)
+	t.Pause(t.tick / 8)
 	from := time.Now()
 	redrive("one, and one that is not there", []string{e.ID, s.id()}, 1)
 	l := s.got("a dead letter was redriven", k)
-	t.soon("a Take that waits got what was redriven", from)
+	t.Soon("a Take that waits got what was redriven", from)
 	s.is("redriven, with no attempts counted", l, e, 1)
 	if l.Kind != e.Kind || l.Key != e.Key || !maps.Equal(l.Header, e.Header) {
 		t.Errorf("put %+v, and redriven it is %+v", e, l)

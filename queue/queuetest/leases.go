@@ -13,16 +13,16 @@ func checkDelay(t *trial) {
 	for _, d := range []time.Duration{t.tick, t.tick / 10, t.tick*2 + time.Microsecond} {
 		e := s.job("later")
 		e.Delay = d
-		k := s.taker(t.ctx, 1, long)
+		k := s.taker(t.Context(), 1, long)
 		from := time.Now()
 		s.put(e)
 		l := s.wakesAfter("a job was delayed", k, e, 1, from, time.Now(), d)
 		from = time.Now()
-		k = s.taker(t.ctx, 1, long)
+		k = s.taker(t.Context(), 1, long)
 		s.settled(retry(l, d))
 		l = s.wakesAfter("a job is to be tried again later", k, e, 2, from, time.Now(), d)
 		from = time.Now()
-		k = s.taker(t.ctx, 1, long)
+		k = s.taker(t.Context(), 1, long)
 		s.settled(release(l, d))
 		s.wakesAfter("a job was given back for later", k, e, 2, from, time.Now(), d)
 	}
@@ -30,8 +30,8 @@ func checkDelay(t *trial) {
 	late, soon := s.job("late"), s.job("soon")
 	late.Delay, soon.Delay = long, t.tick
 	s.put(late)
-	k := s.taker(t.ctx, 1, long)
-	t.pause(t.tick / 8)
+	k := s.taker(t.Context(), 1, long)
+	t.Pause(t.tick / 8)
 	from := time.Now()
 	s.put(soon)
 	s.wakesAfter("a job was delayed, and another for longer", k, soon, 1, from, time.Now(), t.tick)
@@ -44,11 +44,11 @@ func checkLeaseLasts(t *trial) {
 	from := time.Now()
 	first := s.next(t.tick)
 	returned := time.Now()
-	second := s.wakesAfter("a lease ran out", s.taker(t.ctx, 1, t.tick/2), e, 2, from, returned, t.tick)
+	second := s.wakesAfter("a lease ran out", s.taker(t.Context(), 1, t.tick/2), e, 2, from, returned, t.tick)
 	if second.Fence == first.Fence {
 		t.Errorf("two leases of a job have the fence %d", second.Fence)
 	}
-	k := s.taker(t.ctx, 1, long)
+	k := s.taker(t.Context(), 1, long)
 	third := s.got("a lease ran out", k)
 	s.is("a lease ran out again", third, e, 3)
 	s.settled(done(third))
@@ -122,13 +122,13 @@ func checkExtend(t *trial) {
 	e := s.job("extended")
 	s.put(e)
 	l, before, after := s.extended(driver.Extension{}, 3*t.tick)
-	l = s.wakesAfter("a lease was extended", s.taker(t.ctx, 1, long), e, l.Attempt+1, before, after, 3*t.tick)
+	l = s.wakesAfter("a lease was extended", s.taker(t.Context(), 1, long), e, l.Attempt+1, before, after, 3*t.tick)
 	before = time.Now()
 	if err := s.extend(driver.Extension{Lease: l.Lease, For: t.tick}); err != nil {
 		t.Fatalf("Extend: %v", err)
 	}
 	// It counts from now, and may be less than there was.
-	l = s.wakesAfter("a long lease was changed to a short one", s.taker(t.ctx, 1, long), e, l.Attempt+1, before, time.Now(), t.tick)
+	l = s.wakesAfter("a long lease was changed to a short one", s.taker(t.Context(), 1, long), e, l.Attempt+1, before, time.Now(), t.tick)
 	for range 3 {
 		if err := s.extend(driver.Extension{Lease: l.Lease, For: long}); err != nil {
 			t.Errorf("Extend: %v", err)
@@ -165,7 +165,7 @@ func checkExtendFenced(t *trial) {
 			t.Errorf("who had lost the lease reported %v %%, %s", r.Percent, r.Message)
 		}
 	}
-	t.pause(t.late(t.tick / 2))
+	t.Pause(t.late(t.tick / 2))
 	late("the lease has run out, and nobody has the job", third.Lease)
 	fourth := s.next(long)
 	s.is("its lease ran out", fourth, e, 4)
@@ -241,7 +241,7 @@ func checkExtendEach(t *trial) {
 	s.put(s.job("1"), s.job("2"), s.job("3"))
 	ls := s.all(3)
 	s.settled(retry(ls[1], 0))
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	var xs []driver.Extension
 	for i, l := range ls {

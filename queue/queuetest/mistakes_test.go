@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/suite"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
 
@@ -23,11 +24,11 @@ type mistake struct {
 // A suite that finds nothing in a broken backend proves nothing. Each of these is
 // broken in one respect, and must be found out by the rule it breaks.
 func TestMistakesAreFoundOut(t *testing.T) {
-	seen := map[string]bool{soak.name: true} // has mistakes of its own
+	seen := map[string]bool{soak.Name: true} // has mistakes of its own
 	for _, m := range slices.Concat(putMistakes, takeMistakes, leaseMistakes, settleMistakes, recordMistakes) {
 		seen[m.rule] = true
 		t.Run(m.rule+"/"+m.name, func(t *testing.T) {
-			found := tryBubble(t, named(t, m.rule), Store{Open: bentBy(m.bend), Bubble: true})
+			found := tryBubble(t, suite.Named(t, rules, m.rule), Store{Open: bentBy(m.bend), Bubble: true})
 			if len(found) == 0 {
 				t.Fatalf("rule %s found nothing wrong", m.rule)
 			}
@@ -37,7 +38,7 @@ func TestMistakesAreFoundOut(t *testing.T) {
 	for _, m := range processMistakes {
 		seen[m.rule] = true
 		t.Run(m.rule+"/"+m.name, func(t *testing.T) {
-			found := tryBubble(t, named(t, m.rule), views(m.bend))
+			found := tryBubble(t, suite.Named(t, rules, m.rule), views(m.bend))
 			if len(found) == 0 {
 				t.Fatalf("rule %s found nothing wrong", m.rule)
 			}
@@ -45,41 +46,23 @@ func TestMistakesAreFoundOut(t *testing.T) {
 		})
 	}
 	seen["NoLeak"] = true // see below
-	for _, r := range rules {
-		if !seen[r.name] {
-			t.Errorf("no mistake is found out by rule %s", r.name)
-		}
-		if r.why == "" {
-			t.Errorf("rule %s gives no reason", r.name)
-		}
-	}
+	suite.Sound(t, rules, seen)
 }
 
 // A goroutine that is left would end a bubble.
 func TestLeakIsFoundOut(t *testing.T) {
 	end := make(chan struct{})
 	defer close(end)
-	found := try(t, named(t, "NoLeak"), Store{Patience: 200 * time.Millisecond, Open: bentBy(func(b *bent) { go func() { <-end }() })})
+	found := try(t, suite.Named(t, rules, "NoLeak"), Store{Patience: 200 * time.Millisecond, Open: bentBy(func(b *bent) { go func() { <-end }() })})
 	if len(found) == 0 {
 		t.Errorf("rule NoLeak found nothing wrong")
 	}
 }
 
 func tryBubble(t *testing.T, r rule, w Store) (found []string) {
-	defer w.watchdog(r.name).Stop()
+	defer w.world().Watchdog(r.Name).Stop()
 	synctest.Test(t, func(t *testing.T) { found = try(t, r, w) })
 	return found
-}
-
-func named(t *testing.T, name string) rule {
-	t.Helper()
-	for _, r := range rules {
-		if r.name == name {
-			return r
-		}
-	}
-	t.Fatalf("there is no rule %q", name)
-	return rule{}
 }
 
 // jobs changes each job that is put.

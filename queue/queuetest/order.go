@@ -39,7 +39,7 @@ func checkReadyOrder(t *trial) {
 	first, delayed, last := s.job("first"), s.job("delayed"), s.job("last")
 	delayed.Delay = t.tick
 	s.put(delayed, first)
-	t.pause(t.late(t.tick) + t.tick/4)
+	t.Pause(t.late(t.tick) + t.tick/4)
 	s.put(last)
 	s.inOrder("the one that was ready first", first, delayed, last)
 }
@@ -175,16 +175,16 @@ func checkGroupGoesOn(t *trial) {
 		s.settled(done(l))
 		s.is("the one between was canceled", s.next(long), jobs[3], 1)
 	}
-	k := s.taker(t.ctx, 1, long)
+	k := s.taker(t.Context(), 1, long)
 	jobs := s.group("wakes", 2)
 	s.put(jobs...)
 	l = s.got("two of a group were put", k)
-	k = s.taker(t.ctx, 1, long)
-	t.pause(t.tick / 8)
+	k = s.taker(t.Context(), 1, long)
+	t.Pause(t.tick / 8)
 	from := time.Now()
 	s.settled(done(l))
 	s.is("the first has ended", s.got("the first of a group has ended", k), jobs[1], 1)
-	t.soon("a Take that waits got the next of a group", from)
+	t.Soon("a Take that waits got the next of a group", from)
 }
 
 func checkExpires(t *trial) {
@@ -192,7 +192,7 @@ func checkExpires(t *trial) {
 	e, held, back, gone := s.job("waits"), s.job("leased"), s.job("given back"), s.job("its lease runs out")
 	e.TTL = t.tick
 	s.put(e)
-	t.pause(t.late(t.tick))
+	t.Pause(t.late(t.tick))
 	s.empty("the job has expired")
 	s.expired(e.ID)
 
@@ -211,7 +211,7 @@ func checkExpires(t *trial) {
 			t.Errorf("Extend: %v", err)
 		}
 	}
-	t.pause(t.late(life))
+	t.Pause(t.late(life))
 	s.settled(done(ls[0])) // what is leased is not disturbed
 	s.state(held.ID, antiphon.StateSucceeded)
 	s.settled(retry(ls[1], 0))

@@ -51,13 +51,13 @@ func checkAnotherWakes(t *trial) {
 	a := t.open()
 	b := t.another(a)
 	for range 4 {
-		k := b.taker(t.ctx, 1, long)
-		t.pause(t.tick / 4)
+		k := b.taker(t.Context(), 1, long)
+		t.Pause(t.tick / 4)
 		e := a.job("wakes")
 		from := time.Now()
 		a.put(e)
 		l := b.got("another process put a job", k)
-		t.soon("a Take that waits got a job that another process put", from)
+		t.Soon("a Take that waits got a job that another process put", from)
 		b.is("put by another process", l, e, 1)
 		b.settled(done(l))
 	}
@@ -77,9 +77,9 @@ func checkAnotherWakes(t *trial) {
 				t.Errorf("Put that waits for room: %v", err)
 			}
 		}()
-		t.pause(t.tick / 4)
+		t.Pause(t.tick / 4)
 		b.settled(done(b.next(long)))
-		t.within("another process made room, and a Put that waits for it did not return", ended)
+		t.Within("another process made room, and a Put that waits for it did not return", ended)
 	}
 }
 
@@ -155,7 +155,7 @@ func (s *side) survived(what string, f furnished) {
 	s.settled(done(l))
 	s.lost(what+", and the job has ended", s.settle(failed(f.lease)))
 	if m, ok := s.b.(driver.Morgue); ok {
-		ctx, cancel := s.patience()
+		ctx, cancel := s.Patient()
 		defer cancel()
 		found, err := m.Dead(ctx, s.queue, "", 10)
 		if err != nil || len(found) != 1 || found[0].ID != f.buried.ID || string(found[0].Payload) != string(f.buried.Payload) {

@@ -74,7 +74,7 @@ func checkRoundTrip(t *trial) {
 // forget makes an ended job unknown.
 func (s *side) forget(id string) {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	if n, err := s.b.(driver.Results).Forget(ctx, s.queue, []string{id}); n != 1 || err != nil {
 		s.Errorf("Forget of a job that has ended: %d, %v", n, err)

@@ -64,7 +64,7 @@ func checkBlock(t *trial) {
 	}
 	waits := func(ended chan error) {
 		t.Helper()
-		t.pause(t.tick / 4)
+		t.Pause(t.tick / 4)
 		select {
 		case err := <-ended:
 			t.Fatalf("there is no room, and a Put that waits for it returned %v", err)
@@ -78,10 +78,10 @@ func checkBlock(t *trial) {
 			defer close(done)
 			err = <-ended
 		}()
-		t.within(what, done)
+		t.Within(what, done)
 		return err
 	}
-	ctx, cancel := context.WithCancel(t.ctx)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	given, second := s.job("given up"), s.job("2")
 	ended := put(ctx, given)
@@ -90,20 +90,20 @@ func checkBlock(t *trial) {
 	if err := returned("the context of a Put that waits has ended, and it did not return", ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("a Put that waits for room returned %v, want context.Canceled", err)
 	}
-	ended = put(t.ctx, second)
+	ended = put(t.Context(), second)
 	waits(ended)
 	s.settled(done(s.next(long)))
 	from := time.Now()
 	if err := returned("there is room, and a Put that waited for it did not return", ended); err != nil {
 		t.Errorf("there is room, and a Put that waited for it: %v", err)
 	}
-	t.soon("a Put that waited for room returned", from)
+	t.Soon("a Put that waited for room returned", from)
 	s.is("room was waited for", s.next(long), second, 1)
 
 	// Any number may wait, and each gets its turn.
 	var all []chan error
 	for range 4 {
-		all = append(all, put(t.ctx, s.job("more")))
+		all = append(all, put(t.Context(), s.job("more")))
 	}
 	for range all {
 		s.settled(done(s.next(long)))

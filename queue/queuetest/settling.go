@@ -89,7 +89,7 @@ func checkSettleFenced(t *trial) {
 		e := s.job(what)
 		s.put(e)
 		first := s.next(t.tick / 4)
-		t.pause(t.late(t.tick / 4))
+		t.Pause(t.late(t.tick / 4))
 		s.lost(what+", and nobody has the job", s.settle(by(o, first)))
 		second := s.next(long)
 		s.is(what, second, e, 2)
@@ -120,7 +120,7 @@ func checkSettleEach(t *trial) {
 	jobs := []driver.Envelope{s.job("1"), s.job("2"), s.job("3"), s.job("4")}
 	s.put(jobs...)
 	ls := s.all(4)
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	stranger := done(ls[1])
 	stranger.Fence += 7
@@ -156,7 +156,7 @@ func checkErrorKept(t *trial) {
 	s := t.open()
 	why := &antiphon.Error{
 		Code: antiphon.CodeUnavailable, Class: antiphon.ClassNotAccepted, Reason: "queuetest.why", Message: "отчего\n\"'",
-		Details: map[string]string{"a": "ä"}, Marks: []string{"queuetest.mark"}, Permanent: true, RetryAfter: 1500 * time.Millisecond,
+		Details: map[string]string{"a": "ä"}, Marks: []string{"queuetest.Mark"}, Permanent: true, RetryAfter: 1500 * time.Millisecond,
 	}
 	e := s.job("fails")
 	s.put(e)
@@ -167,7 +167,7 @@ func checkErrorKept(t *trial) {
 		t.Fatalf("a job failed with %v, and no error is kept", why)
 	}
 	if got.Code != why.Code || got.Class != why.Class || got.Message != why.Message || got.Details["a"] != "ä" ||
-		!got.Permanent || got.RetryAfter != why.RetryAfter || !errors.Is(got, why) || !errors.Is(got, &antiphon.Error{Reason: "queuetest.mark"}) {
+		!got.Permanent || got.RetryAfter != why.RetryAfter || !errors.Is(got, why) || !errors.Is(got, &antiphon.Error{Reason: "queuetest.Mark"}) {
 		t.Errorf("a job failed with %+v, and kept is %+v", why, got)
 	}
 }

@@ -32,7 +32,7 @@ func (s *side) request(jobs ...driver.Envelope) driver.PutRequest {
 
 // tryPut puts, and may fail.
 func (s *side) tryPut(r driver.PutRequest) ([]driver.Placed, error) {
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	return s.b.Put(ctx, r)
 }
@@ -82,7 +82,7 @@ func (s *side) fresh(what string, e driver.Envelope) {
 
 // tryTake takes, and may fail.
 func (s *side) tryTake(n int, lease, wait time.Duration) ([]driver.Leased, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, wait+s.store.Patience)
+	ctx, cancel := context.WithTimeout(s.Context(), wait+s.store.Patience)
 	defer cancel()
 	return s.b.Take(ctx, nil, driver.TakeRequest{Queue: s.queue, Max: n, Lease: lease, Wait: wait})
 }
@@ -182,7 +182,7 @@ func (s *side) each(what string, errs []error, n int) []error {
 // settle ends one lease.
 func (s *side) settle(x driver.Settlement) error {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	return s.each("Settle", s.b.Settle(ctx, s.queue, []driver.Settlement{x}), 1)[0]
 }
@@ -198,7 +198,7 @@ func (s *side) settled(x driver.Settlement) {
 // extend extends one lease.
 func (s *side) extend(x driver.Extension) error {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	return s.each("Extend", s.b.Extend(ctx, s.queue, []driver.Extension{x}), 1)[0]
 }
@@ -252,7 +252,7 @@ func by(o driver.Outcome, l driver.Leased) driver.Settlement {
 // stats are the numbers.
 func (s *side) stats() driver.Stats {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	n, err := s.b.Stats(ctx, s.queue)
 	if err != nil {
@@ -264,7 +264,7 @@ func (s *side) stats() driver.Stats {
 // lookup returns what is known of a job.
 func (s *side) lookup(id string) (driver.Record, bool) {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	found, err := s.b.(driver.Results).Lookup(ctx, s.queue, []string{id}, true)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -25,19 +24,14 @@ import (
 func Soak(t *testing.T, w Store, first, n int) {
 	w = w.withDefaults()
 	r := soak
-	r.check = func(t *trial) { t.soak(first, n) }
-	if !w.Bubble {
-		r.run(t, w)
-		return
-	}
-	defer w.watchdog(r.name).Stop()
-	synctest.Test(t, func(t *testing.T) { r.run(t, w) })
+	r.Check = func(t *trial) { t.soak(first, n) }
+	w.run(t, r)
 }
 
 var soak = rule{
-	name:  "Soak",
-	why:   "Q1, Q2, Q3, Q4, Q5, Q6: whatever happens to calls and clients, each job goes as one in a leased queue does",
-	check: func(t *trial) { t.soak(1, t.store.Seeds) },
+	Name:  "Soak",
+	Why:   "Q1, Q2, Q3, Q4, Q5, Q6: whatever happens to calls and clients, each job goes as one in a leased queue does",
+	Check: func(t *trial) { t.soak(1, t.store.Seeds) },
 }
 
 func (t *trial) soak(first, n int) {
@@ -48,7 +42,7 @@ func (t *trial) soak(first, n int) {
 			}
 			one := newTrial(t.TB, t.store)
 			one.live(uint64(first+seed), one.sides())
-			one.end()
+			one.End()
 		}
 		return
 	}
@@ -139,7 +133,7 @@ func (c *client) units(n int) time.Duration { return time.Duration(1+c.rand.IntN
 
 func (c *client) pauses() {
 	if n := c.rand.IntN(4); n > 0 {
-		c.pause(time.Duration(n) * c.unit / 2)
+		c.Pause(time.Duration(n) * c.unit / 2)
 	}
 }
 
@@ -149,9 +143,9 @@ func (c *client) lost() bool { return c.rand.IntN(8) == 0 }
 // given is the context of a call, which is now and then given up.
 func (c *client) given() (context.Context, context.CancelFunc) {
 	if c.rand.IntN(32) == 0 {
-		return context.WithTimeout(c.side.ctx, time.Duration(c.rand.Int64N(int64(c.unit))))
+		return context.WithTimeout(c.side.Context(), time.Duration(c.rand.Int64N(int64(c.unit))))
 	}
-	return context.WithTimeout(c.side.ctx, c.store.Patience)
+	return context.WithTimeout(c.side.Context(), c.store.Patience)
 }
 
 func (c *client) acts() {
@@ -401,12 +395,12 @@ func (c *client) redrives(m driver.Morgue, id string) {
 
 // drain takes and settles until all must have ended.
 func (c *client) drain() {
-	for c.takes(c.side.ctx, 16, time.Hour, 2*longest*c.unit+c.store.Slack) > 0 {
+	for c.takes(c.side.Context(), 16, time.Hour, 2*longest*c.unit+c.store.Slack) > 0 {
 		for len(c.held) > 0 {
 			h := c.held[0]
 			x := driver.Settlement{Lease: h.Lease, Outcome: driver.Done, State: antiphon.StateSucceeded}
 			e := &event{what: wasSettled, from: c.now(), who: c.who, settlement: &x}
-			ctx, cancel := context.WithTimeout(c.side.ctx, c.store.Patience)
+			ctx, cancel := context.WithTimeout(c.side.Context(), c.store.Patience)
 			errs := c.b.Settle(ctx, c.queue, []driver.Settlement{x})
 			cancel()
 			if e.ended(c.now(), each(errs)) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/suite"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
@@ -122,8 +123,8 @@ func TestSoakFindsMistakes(t *testing.T) {
 	for _, m := range soakMistakes {
 		t.Run(m.name, func(t *testing.T) {
 			w := Store{Open: bentBy(m.bend), Bubble: true}.withDefaults()
-			defer w.watchdog(m.name).Stop()
-			rec := &recorder{TB: t}
+			defer w.world().Watchdog(m.name).Stop()
+			rec := &suite.Recorder{TB: t}
 			seeds := 0
 			synctest.Test(t, func(*testing.T) {
 				for ; seeds < 100 && !rec.Failed(); seeds++ {
@@ -134,13 +135,13 @@ func TestSoakFindsMistakes(t *testing.T) {
 						one.live(uint64(seeds), one.sides())
 					}()
 					<-done
-					one.end()
+					one.End()
 				}
 			})
 			if !rec.Failed() {
 				t.Fatalf("nothing was found wrong in %d lives", seeds)
 			}
-			t.Logf("found out in life %d: %.400s", seeds, rec.failures[0])
+			t.Logf("found out in life %d: %.400s", seeds, rec.Failures()[0])
 		})
 	}
 }

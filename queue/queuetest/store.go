@@ -2,9 +2,9 @@ package queuetest
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/antiphon-go/antiphon/internal/suite"
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
 
@@ -88,52 +88,45 @@ func TestBackend(t *testing.T, w Store) {
 			t.Errorf("Store.Except has %q, and there is no such rule", name)
 		}
 	}
-	var has abilities
+	var has *abilities
 	look := rule{
-		name:  "Opens",
-		why:   "a backend says what it is like, and always the same",
-		check: func(t *trial) { has = look(t) },
+		Name:  "Opens",
+		Why:   "a backend says what it is like, and always the same",
+		Check: func(t *trial) { has = look(t) },
 	}
-	if !t.Run(look.name, func(t *testing.T) { w.run(t, look) }) {
+	if !t.Run(look.Name, func(t *testing.T) { w.run(t, look) }) {
 		return
 	}
 	for _, r := range rules {
-		if lack := r.lacks(has); lack != "" {
-			t.Logf("%s: not checked: %s", r.name, lack)
+		if lack := r.Lacks(has); lack != "" {
+			t.Logf("%s: not checked: %s", r.Name, lack)
 			continue
 		}
-		if why, ok := w.Except[r.name]; ok {
-			t.Logf("%s: NOT KEPT: %s", r.name, why)
+		if why, ok := w.Except[r.Name]; ok {
+			t.Logf("%s: NOT KEPT: %s", r.Name, why)
 			continue
 		}
-		t.Run(r.name, func(t *testing.T) { w.run(t, r) })
+		t.Run(r.Name, func(t *testing.T) { w.run(t, r) })
 	}
 }
 
 func known(name string) bool {
 	for _, r := range rules {
-		if r.name == name {
+		if r.Name == name {
 			return true
 		}
 	}
 	return false
 }
 
-// run checks r in a world of its own.
-func (w Store) run(t *testing.T, r rule) {
-	if !w.Bubble {
-		r.run(t, w)
-		return
+func (w Store) world() suite.World {
+	return suite.World{
+		Suite: "queuetest", Asks: "does the backend hold a mutex while it waits, or wait for something outside?",
+		Bubble: w.Bubble, Patience: w.Patience, Slack: w.Slack,
 	}
-	defer w.watchdog(r.name).Stop()
-	synctest.Test(t, func(t *testing.T) { r.run(t, w) })
 }
 
-// watchdog ends the process, naming the rule, if a bubble's time stands still: that
-// is what happens when something in it waits for a sync.Mutex, or for the world
-// outside.
-func (w Store) watchdog(name string) *time.Timer {
-	return time.AfterFunc(max(w.Patience, 2*time.Minute), func() {
-		panic("queuetest: rule " + name + " has hung in its bubble: does the backend hold a mutex while it waits, or wait for something outside?")
-	})
+// run checks r in a world of its own.
+func (w Store) run(t *testing.T, r rule) {
+	w.world().Enter(t, r.Name, func(t *testing.T) { r.Run(newTrial(t, w)) })
 }

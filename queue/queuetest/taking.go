@@ -19,7 +19,7 @@ func checkTakeAppends(t *trial) {
 	} else if len(got) < 2 {
 		s.all(2 - len(got))
 	}
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	mine := driver.Leased{Kind: "mine"}
 	into := make([]driver.Leased, 1, 10)
@@ -39,7 +39,7 @@ func checkTakeWaits(t *trial) {
 	s := t.open()
 	s.put(s.job("so that the queue exists"))
 	s.next(long)
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	into := []driver.Leased{{Kind: "mine"}}
 	from := time.Now()
@@ -48,7 +48,7 @@ func checkTakeWaits(t *trial) {
 		t.Errorf("nothing came within Wait, and Take returned %d jobs and %v; want into as it was", len(got), err)
 	}
 	t.notBefore("Take with a Wait returned", from, t.tick)
-	t.soon("Take with a Wait returned", from.Add(t.tick))
+	t.Soon("Take with a Wait returned", from.Add(t.tick))
 }
 
 // A taking is a Take under way.
@@ -73,7 +73,7 @@ func (s *side) taker(ctx context.Context, n int, lease time.Duration) *taking {
 // got waits for a Take that is to return a job.
 func (s *side) got(what string, k *taking) driver.Leased {
 	s.Helper()
-	s.within(what+", and a Take that waits did not return", k.done)
+	s.Within(what+", and a Take that waits did not return", k.done)
 	if k.err != nil || len(k.jobs) != 1 {
 		s.Fatalf("%s, and a Take that waits returned %d jobs and %v", what, len(k.jobs), k.err)
 	}
@@ -83,13 +83,13 @@ func (s *side) got(what string, k *taking) driver.Leased {
 func checkTakeWakes(t *trial) {
 	s := t.open()
 	for range 8 {
-		k := s.taker(t.ctx, 1, long)
-		t.pause(t.tick / 8)
+		k := s.taker(t.Context(), 1, long)
+		t.Pause(t.tick / 8)
 		e := s.job("wakes")
 		from := time.Now()
 		s.put(e)
 		s.is("put while a Take waits", s.got("a job was put", k), e, 1)
-		t.soon("a Take that waits got the job that was put", from)
+		t.Soon("a Take that waits got the job that was put", from)
 	}
 }
 
@@ -113,9 +113,9 @@ func checkAllWake(t *trial) {
 		const n = 5
 		var ks []*taking
 		for range n {
-			ks = append(ks, s.taker(t.ctx, 1, long))
+			ks = append(ks, s.taker(t.Context(), 1, long))
 		}
-		t.pause(t.tick / 4)
+		t.Pause(t.tick / 4)
 		var jobs []driver.Envelope
 		for range n {
 			jobs = append(jobs, s.job("for each"))
@@ -132,7 +132,7 @@ func checkAllWake(t *trial) {
 		for _, k := range ks {
 			seen[s.got("five jobs were put, and five wait", k).ID] = true
 		}
-		t.soon("five who waited got a job each", from)
+		t.Soon("five who waited got a job each", from)
 		if len(seen) != n {
 			t.Errorf("five who waited got %d different jobs", len(seen))
 		}
@@ -143,10 +143,10 @@ func checkAllWake(t *trial) {
 func checkWakeIsPassedOn(t *trial) {
 	s := t.open()
 	for i := range 100 {
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		leaves := s.taker(ctx, 1, long)
-		stays := s.taker(t.ctx, 1, long)
-		t.pause(t.tick / 100)
+		stays := s.taker(t.Context(), 1, long)
+		t.Pause(t.tick / 100)
 		e := s.job("for who stays")
 		if i%2 == 0 { // who is woken finds that it is to leave
 			s.put(e)
@@ -161,9 +161,9 @@ func checkWakeIsPassedOn(t *trial) {
 				runtime.Gosched()
 			}
 			cancel()
-			t.within("Put did not return", put)
+			t.Within("Put did not return", put)
 		}
-		t.within("the context of a Take has ended, and it did not return", leaves.done)
+		t.Within("the context of a Take has ended, and it did not return", leaves.done)
 		if len(leaves.jobs) == 0 {
 			s.is("another taker left", s.got("a job was put, and another taker left", stays), e, 1)
 			continue
@@ -176,20 +176,20 @@ func checkWakeIsPassedOn(t *trial) {
 
 func checkTakeEnds(t *trial) {
 	s := t.open()
-	ctx, cancel := context.WithCancel(t.ctx)
+	ctx, cancel := context.WithCancel(t.Context())
 	k := s.taker(ctx, 1, long)
-	t.pause(t.tick / 4)
+	t.Pause(t.tick / 4)
 	from := time.Now()
 	cancel()
-	t.within("the context of a Take has ended, and it did not return", k.done)
-	t.soon("a Take whose context has ended returned", from)
+	t.Within("the context of a Take has ended, and it did not return", k.done)
+	t.Soon("a Take whose context has ended returned", from)
 	if !errors.Is(k.err, context.Canceled) {
 		t.Errorf("the context of a Take was canceled, and it returned %d jobs and %v", len(k.jobs), k.err)
 	}
 	e := s.job("for others")
 	s.put(e)
 	k = s.taker(ctx, 1, long)
-	t.within("Take with a context that had ended did not return", k.done)
+	t.Within("Take with a context that had ended did not return", k.done)
 	if len(k.jobs) > 0 || !errors.Is(k.err, context.Canceled) {
 		t.Errorf("Take with a context that had ended returned %d jobs and %v", len(k.jobs), k.err)
 	}
@@ -202,7 +202,7 @@ func checkTakeLeaksNothing(t *trial) {
 	const n = 100
 	had := map[string]int{}
 	for i := range n {
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		k := s.taker(ctx, 4, long)
 		put := make(chan struct{})
 		e := s.job("for somebody")
@@ -215,8 +215,8 @@ func checkTakeLeaksNothing(t *trial) {
 			runtime.Gosched()
 		}
 		cancel()
-		t.within("Put did not return", put)
-		t.within("the context of a Take has ended, and it did not return", k.done)
+		t.Within("Put did not return", put)
+		t.Within("the context of a Take has ended, and it did not return", k.done)
 		for _, l := range k.jobs {
 			had[l.ID]++
 		}
@@ -248,7 +248,7 @@ func (t *trial) eachOnce(sides ...*side) {
 	var mu sync.Mutex
 	had := map[string]int{}
 	total := 0
-	ctx, stop := context.WithCancel(t.ctx)
+	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	over := make(chan struct{})
 	go func() {
@@ -274,7 +274,7 @@ func (t *trial) eachOnce(sides ...*side) {
 					stop()
 				}
 				mu.Unlock()
-				if errs := s.b.Settle(t.ctx, s.queue, all); errs != nil {
+				if errs := s.b.Settle(t.Context(), s.queue, all); errs != nil {
 					t.Errorf("Settle: %v", errs)
 				}
 			}
@@ -284,7 +284,7 @@ func (t *trial) eachOnce(sides ...*side) {
 		s := sides[i/4%len(sides)]
 		s.put(s.job("1"), s.job("2"), s.job("3"), s.job("4"))
 	}
-	t.within("not all jobs were handed out and settled", over)
+	t.Within("not all jobs were handed out and settled", over)
 	if len(had) != n {
 		t.Errorf("%d jobs were put, and %d handed out", n, len(had))
 	}
@@ -314,10 +314,10 @@ func checkAge(t *trial) {
 			t.Errorf("of age %v, with %v left, and to live %v", l.Age, l.Left, e.TTL)
 		}
 	}
-	t.pause(t.tick)
+	t.Pause(t.tick)
 	l := s.next(long)
 	age(l)
 	s.settled(retry(l, 0))
-	t.pause(t.tick)
+	t.Pause(t.tick)
 	age(s.next(long))
 }

@@ -22,7 +22,7 @@ func (s *side) watched() driver.Watch {
 // tells waits until w tells of a change that is as wanted, or that it has missed some.
 func (s *side) tells(what string, w driver.Watch, want func(driver.Change) bool) {
 	s.Helper()
-	ctx, cancel := s.patience()
+	ctx, cancel := s.Patient()
 	defer cancel()
 	for {
 		changes, err := w.Next(ctx, nil)
@@ -66,10 +66,10 @@ func checkWatch(t *trial) {
 		defer close(told)
 		s.tells("another job has ended", w, func(c driver.Change) bool { return c.ID == next.ID && c.State.Terminal() })
 	}()
-	t.pause(t.tick / 8)
+	t.Pause(t.tick / 8)
 	s.put(next)
 	s.settled(done(s.next(long)))
-	t.within("a job has ended, and a watch that waits did not return", told)
+	t.Within("a job has ended, and a watch that waits did not return", told)
 }
 
 func checkWatchEnds(t *trial) {
@@ -91,29 +91,29 @@ func checkWatchEnds(t *trial) {
 			defer close(done)
 			err = <-ended
 		}()
-		t.within(what+", and Next did not return", done)
+		t.Within(what+", and Next did not return", done)
 		if !errors.Is(err, want) {
 			t.Errorf("%s, and Next returned %v, want %v", what, err, want)
 		}
 	}
-	ctx, cancel := context.WithCancel(t.ctx)
+	ctx, cancel := context.WithCancel(t.Context())
 	ended := next(ctx)
-	t.pause(t.tick / 8)
+	t.Pause(t.tick / 8)
 	cancel()
 	ends("the context has ended", ended, context.Canceled)
 	s.put(s.job("so that there is something"))
 	l := s.next(long)
 	s.settled(done(l)) // what happens while nobody waits is told later
 	s.tells("the job has ended", w, func(c driver.Change) bool { return c.ID == l.ID && c.State.Terminal() })
-	ended = next(t.ctx)
-	t.pause(t.tick / 8)
+	ended = next(t.Context())
+	t.Pause(t.tick / 8)
 	for range 2 {
 		if err := w.Close(); err != nil {
 			t.Errorf("Close of a watch: %v", err)
 		}
 	}
 	ends("the watch is closed", ended, driver.ErrClosed)
-	ends("the watch is closed", next(t.ctx), driver.ErrClosed)
+	ends("the watch is closed", next(t.Context()), driver.ErrClosed)
 	// Nobody listens, and the queue goes on.
 	s.put(s.job("after that"))
 	s.settled(done(s.next(long)))
@@ -139,7 +139,7 @@ func checkWatchMisses(t *trial) {
 			all = append(all, done(l))
 			last = l.ID
 		}
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		if errs := s.b.Settle(ctx, s.queue, all); errs != nil {
 			t.Fatalf("Settle: %v", errs)
 		}
