@@ -19,7 +19,7 @@ func checkValue(t *trial) {
 		{N: 2, Text: "ἀντίφωνος · 応答 · \U0001F501 · \" \\ \n\t < & >"},
 		{N: 3, Text: strings.Repeat("8 KiB ", 8<<10/6)},
 	} {
-		if got := t.answered(ask(t.ctx, q)); got != Answer(q) {
+		if got := t.answered(ask(t.Context(), q)); got != Answer(q) {
 			t.Errorf("asked %.40q (%d), answered %.40q (%d)", q.Text, q.N, got.Text, got.N)
 		}
 	}
@@ -46,7 +46,7 @@ func checkOwnAnswer(t *trial) {
 	const n = 200
 	fs := make([]*future.Future[Answer], n)
 	for i := range fs {
-		fs[i] = ask(t.ctx, Query{N: i})
+		fs[i] = ask(t.Context(), Query{N: i})
 	}
 	for i, f := range fs {
 		if got := t.answered(f); got.N != i {
@@ -64,13 +64,13 @@ func checkAskReturnsAtOnce(t *trial) {
 	asked := make(chan *future.Future[Answer], 1)
 	returned := make(chan struct{})
 	go func() {
-		asked <- ask(t.ctx, Query{N: 7})
+		asked <- ask(t.Context(), Query{N: 7})
 		close(returned)
 	}()
 	var once sync.Once
 	free := func() { once.Do(func() { close(release) }) }
 	defer free()
-	t.within("the Asker did not return while f was at work,", returned)
+	t.Within("the Asker did not return while f was at work,", returned)
 	free()
 	if got := t.answered(<-asked); got.N != 7 {
 		t.Errorf("got answer %d, want 7", got.N)
@@ -79,9 +79,9 @@ func checkAskReturnsAtOnce(t *trial) {
 
 func checkAnswerBeforeAwait(t *trial) {
 	ask := t.open(echo)
-	f := ask(t.ctx, Query{N: 1})
-	t.within("the answer did not come,", f.Done())
-	over, cancel := context.WithCancel(t.ctx)
+	f := ask(t.Context(), Query{N: 1})
+	t.Within("the answer did not come,", f.Done())
+	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	if got, err := f.Await(over); err != nil || got.N != 1 {
 		t.Errorf("Await after the answer, with a context that has ended: %v, %v", got, err)
@@ -92,7 +92,7 @@ func checkSettlesOnce(t *trial) {
 	ask := t.open(echo)
 	var mu sync.Mutex
 	seen := 0
-	f := ask(t.ctx, Query{N: 1, Text: "first"})
+	f := ask(t.Context(), Query{N: 1, Text: "first"})
 	told := make(chan struct{})
 	f.OnDone(func(r future.Result[Answer]) {
 		mu.Lock()
@@ -103,9 +103,9 @@ func checkSettlesOnce(t *trial) {
 	})
 	mapped := future.Map(f, func(a Answer) (Answer, error) { return a, nil })
 	first := t.answered(f)
-	t.within("OnDone was not called", told)
+	t.Within("OnDone was not called", told)
 	for i := range 50 { // what comes later must not touch it
-		t.answered(ask(t.ctx, Query{N: i + 2, Text: "later"}))
+		t.answered(ask(t.Context(), Query{N: i + 2, Text: "later"}))
 		if r, ok := f.Peek(); !ok || r.Err != nil || r.Value != first {
 			t.Fatalf("the outcome changed from %v to %v, %v", first, r.Value, r.Err)
 		}
@@ -128,11 +128,11 @@ func checkSlowHarmsNobody(t *trial) {
 		}
 		return Answer(q), nil
 	})
-	slow := ask(t.ctx, Query{N: 0})
+	slow := ask(t.Context(), Query{N: 0})
 	func() {
 		defer close(release)
 		for i := range 20 {
-			if got := t.answered(ask(t.ctx, Query{N: i + 1})); got.N != i+1 {
+			if got := t.answered(ask(t.Context(), Query{N: i + 1})); got.N != i+1 {
 				t.Errorf("ask %d got answer %d", i+1, got.N)
 			}
 		}
@@ -145,7 +145,7 @@ func checkCalls(t *trial) {
 	const n = 100
 	fs := make([]*future.Future[Answer], n)
 	for i := range fs {
-		fs[i] = ask(t.ctx, Query{N: i})
+		fs[i] = ask(t.Context(), Query{N: i})
 	}
 	for _, f := range fs {
 		t.answered(f)

@@ -3,8 +3,6 @@ package futuretest
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +11,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/suite"
 )
 
 type answerFuture = future.Future[Answer]
@@ -20,6 +19,7 @@ type answerFuture = future.Future[Answer]
 // A suite that finds nothing in a broken way proves nothing. Each of these is
 // broken in one respect, and must be found out by the rule it breaks.
 func TestBrokenWaysAreFoundOut(t *testing.T) {
+	planted := map[string]bool{}
 	for _, broken := range []struct {
 		name string
 		rule string
@@ -359,82 +359,21 @@ func TestBrokenWaysAreFoundOut(t *testing.T) {
 		}},
 		{"has no Asker", "Value", func(testing.TB, Func) Asker { return nil }},
 	} {
+		planted[broken.rule] = true
 		t.Run(broken.name, func(t *testing.T) {
-			failures := try(t, broken.rule, Way{
+			w := Way{
 				Open:        broken.open,
 				ExactlyOnce: true,
 				Patience:    300 * time.Millisecond,
 				Slack:       50 * time.Millisecond,
-			})
+			}
+			r := suite.Named(t, rules, broken.rule)
+			failures := r.Faults(t, func(tb testing.TB) *trial { return newTrial(tb, w) })
 			if len(failures) == 0 {
 				t.Fatalf("rule %s found nothing wrong", broken.rule)
 			}
 			t.Logf("found out: %s", failures[0])
 		})
 	}
-}
-
-// Every rule says why it is one; whoever breaks it reads that.
-func TestRulesGiveReasons(t *testing.T) {
-	for _, r := range rules {
-		if r.why == "" {
-			t.Errorf("rule %s gives no reason", r.name)
-		}
-	}
-}
-
-// try runs one rule against w and returns what it found wrong.
-func try(t *testing.T, name string, w Way) []string {
-	t.Helper()
-	for _, r := range rules {
-		if r.name != name {
-			continue
-		}
-		rec := &recorder{TB: t}
-		done := make(chan struct{})
-		go func() { // FailNow ends the goroutine that it is called on
-			defer close(done)
-			defer rec.cleanup()
-			r.run(rec, w)
-		}()
-		<-done
-		return rec.failures
-	}
-	t.Fatalf("there is no rule %q", name)
-	return nil
-}
-
-// A recorder is a testing.TB that keeps failures to itself.
-type recorder struct {
-	testing.TB
-	mu       sync.Mutex
-	failures []string
-	cleanups []func()
-}
-
-func (r *recorder) Helper()                   {}
-func (r *recorder) Logf(string, ...any)       {}
-func (r *recorder) Cleanup(f func())          { r.cleanups = append(r.cleanups, f) }
-func (r *recorder) Errorf(s string, a ...any) { r.fail(fmt.Sprintf(s, a...)) }
-func (r *recorder) Fatalf(s string, a ...any) {
-	r.fail(fmt.Sprintf(s, a...))
-	runtime.Goexit()
-}
-
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failures) > 0
-}
-
-func (r *recorder) fail(s string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failures = append(r.failures, s)
-}
-
-func (r *recorder) cleanup() {
-	for i := len(r.cleanups) - 1; i >= 0; i-- {
-		r.cleanups[i]()
-	}
+	suite.Sound(t, rules, planted)
 }

@@ -27,20 +27,20 @@ func checkCancelReachesWork(t *trial) {
 				close(reached)
 			}
 			return Answer{}, ctx.Err()
-		case <-t.ctx.Done():
+		case <-t.Context().Done():
 			return Answer{}, errors.New("the rule is over")
 		}
 	})
-	defer t.stop()
-	ctx, cancel := context.WithCancel(t.ctx)
+	defer t.Stop()
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	f := ask(ctx, Query{N: 0})
-	t.within("f was not called", started)
+	t.Within("f was not called", started)
 	if _, ok := f.Peek(); ok {
 		t.Errorf("the future settled while f was at work and nobody had cancelled")
 	}
 	cancel()
-	t.within("f's context did not end after the asker's had been cancelled,", reached)
+	t.Within("f's context did not end after the asker's had been cancelled,", reached)
 	err := t.outcome(f).Err
 	if err == nil {
 		t.Fatalf("f failed, the future did not")
@@ -51,7 +51,7 @@ func checkCancelReachesWork(t *trial) {
 	if antiphon.ClassOf(err) == antiphon.ClassNotAccepted {
 		t.Errorf("f was at work, but %q says that the ask was not accepted", err)
 	}
-	t.answered(ask(t.ctx, Query{N: 1})) // cancelling one harms no other
+	t.answered(ask(t.Context(), Query{N: 1})) // cancelling one harms no other
 }
 
 func checkCanceledBefore(t *trial) {
@@ -61,12 +61,12 @@ func checkCanceledBefore(t *trial) {
 		}
 		return Answer(q), nil
 	})
-	ctx, cancel := context.WithCancel(t.ctx)
+	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := t.outcome(ask(ctx, Query{N: 0})).Err; !errors.Is(err, context.Canceled) {
 		t.Errorf("asked with a canceled context, got error %v", err)
 	}
-	past, cancel := context.WithDeadline(t.ctx, time.Now().Add(-time.Second))
+	past, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	if err := t.outcome(ask(past, Query{N: 1})).Err; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("asked with a deadline that has passed, got error %v", err)
@@ -84,7 +84,7 @@ func checkDeadlineReachesWork(t *trial) {
 		return Answer(q), nil
 	})
 	want := time.Now().Add(t.way.Patience)
-	ctx, cancel := context.WithDeadline(t.ctx, want)
+	ctx, cancel := context.WithDeadline(t.Context(), want)
 	defer cancel()
 	t.answered(ask(ctx, Query{}))
 	switch at := <-got; {
@@ -100,15 +100,15 @@ func checkDeadlineSettles(t *trial) {
 	var once sync.Once
 	ask := t.open(func(context.Context, Query) (Answer, error) {
 		once.Do(func() { close(started) })
-		<-t.ctx.Done() // that of the rule, not its own
+		<-t.Context().Done() // that of the rule, not its own
 		return Answer{}, errors.New("the rule is over")
 	})
-	defer t.stop()
+	defer t.Stop()
 	deadline := time.Now().Add(200 * time.Millisecond)
-	ctx, cancel := context.WithDeadline(t.ctx, deadline)
+	ctx, cancel := context.WithDeadline(t.Context(), deadline)
 	defer cancel()
 	f := ask(ctx, Query{})
-	t.within("f was not called", started)
+	t.Within("f was not called", started)
 	err := t.outcome(f).Err
 	if late := time.Since(deadline); late > t.way.Slack {
 		t.Errorf("the future settled %v after the deadline", late)
@@ -138,7 +138,7 @@ func checkNotAcceptedIsTrue(t *trial) {
 	const n = 200
 	refused := make(map[int]error)
 	for i := range n {
-		ctx, cancel := context.WithCancel(t.ctx)
+		ctx, cancel := context.WithCancel(t.Context())
 		f := ask(ctx, Query{N: i})
 		for range i % 16 { // cancel at ever other points
 			runtime.Gosched()
@@ -148,7 +148,7 @@ func checkNotAcceptedIsTrue(t *trial) {
 			refused[i] = err
 		}
 	}
-	t.answered(ask(t.ctx, Query{N: n})) // what was under way has had time to arrive
+	t.answered(ask(t.Context(), Query{N: n})) // what was under way has had time to arrive
 	for i, err := range refused {
 		if calls := t.called(i); calls > 0 {
 			t.Errorf("ask %d failed with %q, class not accepted, but f was called %d times for it", i, err, calls)
@@ -168,13 +168,13 @@ func checkProgress(t *trial) {
 			return Answer(q), nil
 		case <-limit.C:
 			return Answer{}, errors.New("the asker heard nothing")
-		case <-t.ctx.Done():
-			return Answer{}, t.ctx.Err()
+		case <-t.Context().Done():
+			return Answer{}, t.Context().Err()
 		}
 	})
-	defer t.stop()
+	defer t.Stop()
 	var once sync.Once
-	ctx := antiphon.WithProgress(t.ctx, func(p antiphon.Progress) {
+	ctx := antiphon.WithProgress(t.Context(), func(p antiphon.Progress) {
 		once.Do(func() {
 			if p.Percent != 50 || p.Message != "half way" {
 				t.Errorf("f reported 50 %%, half way; the asker heard %v %%, %s", p.Percent, p.Message)
@@ -186,7 +186,7 @@ func checkProgress(t *trial) {
 		})
 	})
 	f := ask(ctx, q)
-	t.within("what f reported did not reach the asker", heard)
+	t.Within("what f reported did not reach the asker", heard)
 	t.answered(f)
 }
 
@@ -198,13 +198,9 @@ func checkNoLeak(t *trial) {
 		}
 		return Answer(q), nil
 	})
-	for i := range 8 { // whatever a way keeps for good exists now
-		t.answered(ask(t.ctx, Query{N: 2 * i}))
-	}
-	before := t.goroutines()
-	const n = 200
-	for i := range n {
-		ctx, cancel := context.WithCancel(t.ctx)
+	t.LeavesNothing(200, func(i int) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		if t.way.NoCancel {
 			i *= 2
 		}
@@ -213,29 +209,5 @@ func checkNoLeak(t *trial) {
 			cancel()
 		}
 		t.outcome(f)
-		cancel()
-	}
-	// Other tests may run beside this one: only a leak with every ask counts.
-	var now int
-	for limit := time.Now().Add(t.way.Patience); time.Now().Before(limit); {
-		if now = t.goroutines(); now < before+n/4 {
-			return
-		}
-	}
-	t.Errorf("%d goroutines before %d asks, %d after", before, n, now)
-}
-
-// goroutines counts them once the number has stayed the same for a moment.
-func (t *trial) goroutines() int {
-	n := runtime.NumGoroutine()
-	limit := time.Now().Add(t.way.Patience)
-	for calm := 0; calm < 5 && time.Now().Before(limit); {
-		pause := time.NewTimer(2 * time.Millisecond)
-		<-pause.C
-		now := runtime.NumGoroutine()
-		if calm++; now != n {
-			n, calm = now, 0
-		}
-	}
-	return n
+	})
 }

@@ -51,7 +51,7 @@ func checkErrorCode(t *trial) {
 	}
 	ask := t.open(func(_ context.Context, q Query) (Answer, error) { return Answer{}, failures[q.N].err })
 	for i, want := range failures {
-		got := t.outcome(ask(t.ctx, Query{N: i})).Err
+		got := t.outcome(ask(t.Context(), Query{N: i})).Err
 		if got == nil {
 			t.Errorf("f failed with %q, the future did not", want.err)
 			continue
@@ -78,7 +78,7 @@ func checkErrorAdvice(t *trial) {
 	failures := []error{busy, antiphon.Permanent(busy), antiphon.RetryAfter(busy, 1500*time.Millisecond)}
 	ask := t.open(func(_ context.Context, q Query) (Answer, error) { return Answer{}, failures[q.N] })
 	for i, want := range failures {
-		got := t.outcome(ask(t.ctx, Query{N: i})).Err
+		got := t.outcome(ask(t.Context(), Query{N: i})).Err
 		if g, w := antiphon.IsPermanent(got), antiphon.IsPermanent(want); g != w {
 			t.Errorf("failure %d: permanent is %t, want %t", i, g, w)
 		}
@@ -97,11 +97,11 @@ func checkPanic(t *trial) {
 		return Answer(q), nil
 	})
 	for range 3 {
-		err := t.outcome(ask(t.ctx, Query{N: 0})).Err
+		err := t.outcome(ask(t.Context(), Query{N: 0})).Err
 		if code := antiphon.CodeOf(err); code != antiphon.CodeInternal {
 			t.Errorf("a panic became code %q, want %q (%v)", code, antiphon.CodeInternal, err)
 		}
-		t.answered(ask(t.ctx, Query{N: 1}))
+		t.answered(ask(t.Context(), Query{N: 1}))
 	}
 }
 
@@ -113,9 +113,9 @@ func checkGoexit(t *trial) {
 		return Answer(q), nil
 	})
 	for range 3 {
-		if r := t.outcome(ask(t.ctx, Query{N: 0})); r.Err == nil {
+		if r := t.outcome(ask(t.Context(), Query{N: 0})); r.Err == nil {
 			t.Errorf("runtime.Goexit in f became the value %v", r.Value)
 		}
-		t.answered(ask(t.ctx, Query{N: 1}))
+		t.answered(ask(t.Context(), Query{N: 1}))
 	}
 }

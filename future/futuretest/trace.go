@@ -22,7 +22,7 @@ func checkTrace(t *trial) {
 	const n = 10
 	fs := make([]*future.Future[Answer], n)
 	for i := range fs {
-		ctx := t.ctx
+		ctx := t.Context()
 		if trace := traceOf(i); trace != nil {
 			ctx = antiphon.WithTrace(ctx, trace)
 		}

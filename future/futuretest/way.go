@@ -4,11 +4,11 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/suite"
 )
 
 // Query is what the suite asks. It fits any codec.
@@ -63,7 +63,7 @@ type Way struct {
 	// time: a goroutine that is left fails the test, and times are exact. It
 	// needs a way that does nothing outside the process, and in which nobody
 	// waits for a mutex whose holder waits: that stops virtual time, and after
-	// Patience, but at least a minute, the process.
+	// Patience, but at least two minutes, the process.
 	Bubble bool
 	// Patience is how long the suite waits for what must happen. 0 means 10 s.
 	Patience time.Duration
@@ -75,72 +75,50 @@ type Way struct {
 // TestAsker checks w against every rule of the law, each in a subtest.
 func TestAsker(t *testing.T, w Way) {
 	for _, r := range rules {
-		if r.applies != nil && !r.applies(w) {
-			t.Logf("%s: not promised by this way", r.name)
+		if lack := r.Lacks(w); lack != "" {
+			t.Logf("%s: not promised by this way: %s", r.Name, lack)
 			continue
 		}
-		t.Run(r.name, func(t *testing.T) {
-			if w.Bubble {
-				defer watchdog(r, w).Stop()
-				synctest.Test(t, func(t *testing.T) { r.run(t, w) })
-			} else {
-				r.run(t, w)
-			}
+		t.Run(r.Name, func(t *testing.T) {
+			w.world().Enter(t, r.Name, func(t *testing.T) { r.Run(newTrial(t, w)) })
 		})
 	}
 }
 
-// watchdog ends the process, naming the rule, if a bubble's time stands still: that
-// is what happens when something in it waits for a sync.Mutex, or for the world
-// outside.
-func watchdog(r rule, w Way) *time.Timer {
-	return time.AfterFunc(max(w.Patience, time.Minute), func() {
-		panic("futuretest: rule " + r.name + " has hung in its bubble: does the way hold a mutex while it waits, or wait for something outside?")
-	})
-}
-
-// A rule is one sentence of the law and how to find it broken.
-type rule struct {
-	name    string
-	why     string
-	applies func(Way) bool // nil: always
-	check   func(*trial)
-}
-
-func (r rule) run(tb testing.TB, w Way) {
-	tb.Helper()
-	if w.Patience <= 0 {
-		w.Patience = 10 * time.Second
-	}
+func (w Way) world() suite.World {
 	if w.Slack <= 0 && !w.Bubble {
 		w.Slack = time.Second
 	}
-	defer func() {
-		if tb.Failed() {
-			tb.Logf("the rule: %s", r.why)
-		}
-	}()
-	t := &trial{TB: tb, way: w, calls: make(map[int]int)}
-	t.ctx, t.stop = context.WithCancel(context.Background())
-	tb.Cleanup(t.stop)
-	r.check(t)
+	return suite.World{
+		Suite: "futuretest", Asks: "does the way hold a mutex while it waits, or wait for something outside?",
+		Bubble: w.Bubble, Patience: w.Patience, Slack: w.Slack,
+	}
 }
+
+type (
+	rule = suite.Rule[*trial, Way]
+	need = suite.Need[Way]
+)
 
 // A trial is one rule being checked.
 type trial struct {
-	testing.TB
-	way  Way
-	ctx  context.Context // of the rule as a whole; ends before the way is closed
-	stop func()
+	*suite.Trial
+	way Way
 
 	mu    sync.Mutex
 	calls map[int]int // of f, by Query.N
 }
 
+func newTrial(tb testing.TB, w Way) *trial {
+	t := w.world().Begin(tb)
+	w.Patience, w.Slack = t.Patience, t.Slack
+	return &trial{Trial: t, way: w, calls: make(map[int]int)}
+}
+
 // open opens the way around f, whose calls are counted.
 func (t *trial) open(f Func) Asker {
 	t.Helper()
-	ask := t.way.Open(t.TB, func(ctx context.Context, q Query) (Answer, error) {
+	ask := t.way.Open(t, func(ctx context.Context, q Query) (Answer, error) {
 		t.mu.Lock()
 		t.calls[q.N]++
 		t.mu.Unlock()
@@ -168,7 +146,7 @@ func (t *trial) called(n int) int {
 // outcome waits for f, which has to settle in time.
 func (t *trial) outcome(f *future.Future[Answer]) future.Result[Answer] {
 	t.Helper()
-	t.within("the future did not settle", f.Done())
+	t.Within("the future did not settle", f.Done())
 	r, ok := f.Peek()
 	if !ok {
 		t.Fatalf("Done is closed, but Peek sees no outcome")
@@ -184,18 +162,6 @@ func (t *trial) answered(f *future.Future[Answer]) Answer {
 		t.Fatalf("the future failed: %v", r.Err)
 	}
 	return r.Value
-}
-
-// within waits for done, or fails.
-func (t *trial) within(what string, done <-chan struct{}) {
-	t.Helper()
-	limit := time.NewTimer(t.way.Patience)
-	defer limit.Stop()
-	select {
-	case <-done:
-	case <-limit.C:
-		t.Fatalf("%s within %v", what, t.way.Patience)
-	}
 }
 
 // echo is the simplest work.

@@ -2,9 +2,6 @@ package pollertest
 
 import (
 	"context"
-	"fmt"
-	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/antiphon-go/antiphon"
@@ -111,47 +108,5 @@ func bentBy(bend func(*bent)) func(testing.TB, Func) poller.Operations {
 
 // try returns what a rule finds wrong about s.
 func try(tb testing.TB, r rule, s Store) []string {
-	rec := &recorder{TB: tb}
-	done := make(chan struct{})
-	go func() { // FailNow ends the goroutine that it is called on
-		defer close(done)
-		r.run(rec, s)
-	}()
-	<-done
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	return rec.failures
-}
-
-// A recorder is a testing.TB that keeps failures to itself.
-type recorder struct {
-	testing.TB
-	mu       sync.Mutex
-	failures []string
-}
-
-func (r *recorder) Helper()                   {}
-func (r *recorder) Logf(string, ...any)       {}
-func (r *recorder) Errorf(s string, a ...any) { r.fail(fmt.Sprintf(s, a...)) }
-func (r *recorder) FailNow()                  { runtime.Goexit() }
-func (r *recorder) Fatal(a ...any) {
-	r.fail(fmt.Sprint(a...))
-	runtime.Goexit()
-}
-
-func (r *recorder) Fatalf(s string, a ...any) {
-	r.fail(fmt.Sprintf(s, a...))
-	runtime.Goexit()
-}
-
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failures) > 0
-}
-
-func (r *recorder) fail(s string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failures = append(r.failures, s)
+	return r.Faults(tb, func(tb testing.TB) *trial { return newTrial(tb, s) })
 }

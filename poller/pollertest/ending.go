@@ -11,7 +11,7 @@ import (
 // cancel cancels an operation that is known.
 func (d *desk) cancel(id string) antiphon.Operation {
 	d.Helper()
-	ctx, cancel := d.patience()
+	ctx, cancel := d.Patient()
 	defer cancel()
 	op, err := d.ops.Cancel(ctx, id)
 	if err != nil || op.ID != id {
@@ -32,9 +32,9 @@ func checkCancelRunning(t *trial) {
 	}
 	d.cancel(id) // once more is once
 	receive(t, "it was canceled, and the work's context did not end", work.Done())
-	t.soon("it was canceled, and the work's context ended", start)
+	t.Soon("it was canceled, and the work's context ended", start)
 	op = d.ended(id, antiphon.StateCanceled)
-	t.soon("it was canceled, and ended", start)
+	t.Soon("it was canceled, and ended", start)
 	if op.Err == nil || op.Err.Code != antiphon.CodeCanceled {
 		t.Errorf("it was canceled, and its error is %+v", op.Err)
 	}
@@ -48,7 +48,7 @@ func checkCancelIgnored(t *trial) {
 	d := t.open(func(ctx context.Context, q Query) (Answer, error) { return g.echo(context.WithoutCancel(ctx), q) })
 	op := d.running(g, Query{N: 3})
 	d.cancel(op.ID)
-	t.pause(t.while())
+	t.Pause(t.While())
 	if now := d.get(op.ID); now.State == antiphon.StateSucceeded || now.State == antiphon.StateFailed {
 		t.Errorf("the work goes on, and the operation is %s", now.State)
 	}
@@ -70,7 +70,7 @@ func checkNoCancel(t *trial) {
 	g := t.gated()
 	d := t.open(g.echo)
 	op := d.running(g, Query{})
-	_, err := d.ops.Cancel(d.ctx, op.ID)
+	_, err := d.ops.Cancel(d.Context(), op.ID)
 	t.unsupported("Cancel", err)
 	g.release()
 	d.ended(op.ID, antiphon.StateSucceeded)
@@ -79,7 +79,7 @@ func checkNoCancel(t *trial) {
 // delete deletes an operation that has ended.
 func (d *desk) delete(id string) {
 	d.Helper()
-	ctx, cancel := d.patience()
+	ctx, cancel := d.Patient()
 	defer cancel()
 	if err := d.ops.Delete(ctx, id); err != nil {
 		d.Fatalf("Delete: %v", err)
@@ -108,7 +108,7 @@ func checkDeleteRunning(t *trial) {
 	g := t.gated()
 	d := t.open(g.echo)
 	op := d.running(g, Query{N: 1})
-	err := d.ops.Delete(d.ctx, op.ID)
+	err := d.ops.Delete(d.Context(), op.ID)
 	t.refused("Delete of what is running", err, antiphon.CodeFailedPrecondition)
 	g.release()
 	if got := d.answer(d.ended(op.ID, antiphon.StateSucceeded)); got.N != 1 {
@@ -119,6 +119,6 @@ func checkDeleteRunning(t *trial) {
 func checkNoDelete(t *trial) {
 	d := t.open(echo)
 	op := d.ended(d.submit(Query{}).ID, antiphon.StateSucceeded)
-	t.unsupported("Delete", d.ops.Delete(d.ctx, op.ID))
+	t.unsupported("Delete", d.ops.Delete(d.Context(), op.ID))
 	d.get(op.ID)
 }

@@ -10,7 +10,7 @@ import (
 // list lists operations.
 func (d *desk) list(state antiphon.State, after string, limit int) []antiphon.Operation {
 	d.Helper()
-	ctx, cancel := d.patience()
+	ctx, cancel := d.Patient()
 	defer cancel()
 	ops, err := d.ops.List(ctx, state, after, limit)
 	if err != nil {
@@ -95,7 +95,7 @@ func checkListUnknown(t *trial) {
 	for i := range 3 {
 		d.ended(d.submit(Query{N: i}).ID, antiphon.StateSucceeded)
 	}
-	ops, err := d.ops.List(d.ctx, "", "unknown", 10)
+	ops, err := d.ops.List(d.Context(), "", "unknown", 10)
 	if err != nil {
 		t.refused("List after an id that is not known", err, antiphon.CodeNotFound)
 	}
@@ -106,6 +106,6 @@ func checkListUnknown(t *trial) {
 
 func checkNoList(t *trial) {
 	d := t.open(echo)
-	_, err := d.ops.List(d.ctx, "", "", 10)
+	_, err := d.ops.List(d.Context(), "", "", 10)
 	t.unsupported("List", err)
 }

@@ -3,7 +3,6 @@ package pollertest
 import (
 	"context"
 	"reflect"
-	"runtime"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ func checkLife(t *trial) {
 		t.Errorf("a new operation is %q, want queued or running", op.State)
 	}
 	running := d.begun(g, op.ID)
-	t.pause(t.while())
+	t.Pause(t.While())
 	if now := d.get(op.ID); now.Version != running.Version {
 		t.Errorf("nothing happened, and version %d became %d: %+v", running.Version, now.Version, now)
 	}
@@ -60,7 +59,7 @@ func checkEnds(t *trial) {
 	})
 	for i, state := range []antiphon.State{antiphon.StateFailed, antiphon.StateSucceeded} {
 		op := d.ended(d.submit(Query{N: i}).ID, state)
-		t.pause(t.while())
+		t.Pause(t.While())
 		if now := d.get(op.ID); !reflect.DeepEqual(now, op) {
 			t.Errorf("it has ended as %+v, and became %+v", op, now)
 		}
@@ -83,7 +82,7 @@ func checkProgress(t *trial) {
 	start := time.Now()
 	close(told)
 	second := d.until("60 % was reported, and is not shown", id, func(op antiphon.Operation) bool { return op.Percent == 60 && op.Message == "two of <three>" })
-	t.soon("it was reported, and shown", start.Add(time.Second)) // reports may be gathered for as long
+	t.Soon("it was reported, and shown", start.Add(time.Second)) // reports may be gathered for as long
 	if second.Version <= first.Version {
 		t.Errorf("two reports are versions %d and %d", first.Version, second.Version)
 	}
@@ -109,7 +108,7 @@ func checkWaitChanges(t *trial) {
 	id := op.ID
 	got := make(chan antiphon.Operation, 1)
 	go func() {
-		ctx, cancel := t.patience()
+		ctx, cancel := t.Patient()
 		defer cancel()
 		op, err := d.ops.Wait(ctx, id, op.Version)
 		if err != nil {
@@ -117,7 +116,7 @@ func checkWaitChanges(t *trial) {
 		}
 		got <- op
 	}()
-	t.pause(t.while())
+	t.Pause(t.While())
 	select {
 	case early := <-got:
 		t.Fatalf("nothing happened beyond version %d, and Wait returned %+v", op.Version, early)
@@ -126,7 +125,7 @@ func checkWaitChanges(t *trial) {
 	start := time.Now()
 	g.release()
 	now := receive(t, "it ended, and Wait did not return", got)
-	t.soon("it ended, and Wait returned", start)
+	t.Soon("it ended, and Wait returned", start)
 	if now.Version <= op.Version || now.State != antiphon.StateSucceeded {
 		t.Errorf("Wait beyond version %d returned %+v", op.Version, now)
 	}
@@ -141,7 +140,7 @@ func checkWaitReturnsAtOnce(t *trial) {
 	if got := d.wait(id, op.Version-1); got.Version < op.Version {
 		t.Errorf("Wait beyond version %d returned %d", op.Version-1, got.Version)
 	}
-	t.soon("there is a greater version, and Wait returned", start)
+	t.Soon("there is a greater version, and Wait returned", start)
 	g.release()
 	op = d.ended(id, antiphon.StateSucceeded)
 	start = time.Now()
@@ -150,7 +149,7 @@ func checkWaitReturnsAtOnce(t *trial) {
 			t.Errorf("it has ended as %+v, and Wait beyond version %d returned %+v", op, after, got)
 		}
 	}
-	t.soon("it has ended, and five Waits returned", start)
+	t.Soon("it has ended, and five Waits returned", start)
 }
 
 func checkWaitEnds(t *trial) {
@@ -158,15 +157,15 @@ func checkWaitEnds(t *trial) {
 	d := t.open(g.echo)
 	op := d.running(g, Query{})
 	id := op.ID
-	for _, d2 := range []time.Duration{t.while(), 0} {
-		ctx, cancel := context.WithTimeout(d.ctx, d2)
+	for _, d2 := range []time.Duration{t.While(), 0} {
+		ctx, cancel := context.WithTimeout(d.Context(), d2)
 		start := time.Now()
 		got, err := d.ops.Wait(ctx, id, op.Version)
 		cancel()
 		if err != nil || got.ID != id || got.Version != op.Version || got.State != antiphon.StateRunning {
 			t.Errorf("a Wait whose context ended after %v returned %+v, %v; want it as it was, and no error", d2, got, err)
 		}
-		t.soon("a Wait whose context had ended returned", start.Add(d2))
+		t.Soon("a Wait whose context had ended returned", start.Add(d2))
 	}
 }
 
@@ -184,7 +183,7 @@ func checkWaitMany(t *trial) {
 	wait := func(op antiphon.Operation, into chan antiphon.Operation) {
 		for range n {
 			go func() {
-				got, err := d.ops.Wait(d.ctx, op.ID, op.Version)
+				got, err := d.ops.Wait(d.Context(), op.ID, op.Version)
 				if err != nil {
 					t.Errorf("Wait: %v", err)
 				}
@@ -194,7 +193,7 @@ func checkWaitMany(t *trial) {
 	}
 	wait(woken, ended)
 	wait(other, still)
-	t.pause(t.while())
+	t.Pause(t.While())
 	start := time.Now()
 	a.release()
 	for range n {
@@ -202,8 +201,8 @@ func checkWaitMany(t *trial) {
 			t.Errorf("who waited for an operation that succeeded got %+v", op)
 		}
 	}
-	t.soon("all who waited were woken", start)
-	t.pause(t.while()) // who was woken by mistake may be late
+	t.Soon("all who waited were woken", start)
+	t.Pause(t.While()) // who was woken by mistake may be late
 	if len(still) > 0 {
 		t.Errorf("who waited for another operation got %+v", <-still)
 	}
@@ -218,22 +217,9 @@ func checkNoLeak(t *trial) {
 	d := t.open(g.echo)
 	op := d.running(g, Query{})
 	id := op.ID
-	wait := func(n int) {
-		for range n {
-			ctx, cancel := context.WithTimeout(d.ctx, time.Millisecond)
-			_, _ = d.ops.Wait(ctx, id, op.Version)
-			cancel()
-		}
-	}
-	wait(5) // whatever is kept for good exists now
-	const n = 100
-	before := runtime.NumGoroutine()
-	wait(n)
-	now := 0
-	for limit := time.Now().Add(t.store.Patience); time.Now().Before(limit); t.pause(5 * time.Millisecond) {
-		if now = runtime.NumGoroutine(); now < before+n/4 { // other tests may run beside this one
-			return
-		}
-	}
-	t.Errorf("%d goroutines before %d Waits, and %d after", before, n, now)
+	t.LeavesNothing(100, func(int) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, _ = d.ops.Wait(ctx, id, op.Version)
+	})
 }

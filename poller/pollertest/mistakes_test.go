@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/suite"
 )
 
 // A mistake is Operations that break one rule.
@@ -30,7 +31,7 @@ func TestMistakesAreFoundOut(t *testing.T) {
 	for _, m := range mistakes {
 		seen[m.rule] = true
 		t.Run(m.rule+"/"+m.name, func(t *testing.T) {
-			r := named(t, m.rule)
+			r := suite.Named(t, rules, m.rule)
 			s := Store{Open: bentBy(m.bend), Bubble: true, Limit: 36}
 			switch m.rule { // here the mistake is to have what is said to be lacking
 			case "NoKey":
@@ -42,10 +43,10 @@ func TestMistakesAreFoundOut(t *testing.T) {
 			case "NoList":
 				s.NoList = true
 			}
-			if lack := r.lacks(s); lack != "" {
+			if lack := r.Lacks(s); lack != "" {
 				t.Fatalf("it is not checked: %s", lack)
 			}
-			defer watchdog(r, s).Stop()
+			defer s.world().Watchdog(r.Name).Stop()
 			var found []string
 			synctest.Test(t, func(t *testing.T) { found = try(t, r, s) })
 			if len(found) == 0 {
@@ -54,23 +55,14 @@ func TestMistakesAreFoundOut(t *testing.T) {
 			t.Logf("found out: %.300s", found[0])
 		})
 	}
-	names := map[string]bool{}
-	for _, r := range rules {
-		if !seen[r.name] {
-			t.Errorf("no mistake is planted for rule %s", r.name)
-		}
-		if r.why == "" || names[r.name] {
-			t.Errorf("rule %s gives no reason, or is there twice", r.name)
-		}
-		names[r.name] = true
-	}
+	suite.Sound(t, rules, seen)
 }
 
 // A goroutine that is left would end a bubble.
 func TestLeakIsFoundOut(t *testing.T) {
 	end := make(chan struct{})
 	defer close(end)
-	found := try(t, named(t, "NoLeak"), Store{Patience: 500 * time.Millisecond, Open: bentBy(func(b *bent) {
+	found := try(t, suite.Named(t, rules, "NoLeak"), Store{Patience: 500 * time.Millisecond, Open: bentBy(func(b *bent) {
 		b.wait = func(ctx context.Context, id string, after int64) (antiphon.Operation, error) {
 			go func() { <-end }()
 			return b.Operations.Wait(ctx, id, after)
@@ -79,17 +71,6 @@ func TestLeakIsFoundOut(t *testing.T) {
 	if len(found) == 0 {
 		t.Errorf("rule NoLeak found nothing wrong")
 	}
-}
-
-func named(t *testing.T, name string) rule {
-	t.Helper()
-	for _, r := range rules {
-		if r.name == name {
-			return r
-		}
-	}
-	t.Fatalf("there is no rule %q", name)
-	return rule{}
 }
 
 // shows changes what is shown.

@@ -2,11 +2,11 @@ package pollertest
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/suite"
 	"github.com/antiphon-go/antiphon/poller"
 )
 
@@ -64,24 +64,22 @@ type Store struct {
 // TestOperations checks s against every rule, each in a subtest.
 func TestOperations(t *testing.T, s Store) {
 	for _, r := range rules {
-		if lack := r.lacks(s); lack != "" {
-			t.Logf("%s: not checked: %s", r.name, lack)
+		if lack := r.Lacks(s); lack != "" {
+			t.Logf("%s: not checked: %s", r.Name, lack)
 			continue
 		}
-		t.Run(r.name, func(t *testing.T) {
-			if s.Bubble {
-				defer watchdog(r, s).Stop()
-				synctest.Test(t, func(t *testing.T) { r.run(t, s) })
-			} else {
-				r.run(t, s)
-			}
+		t.Run(r.Name, func(t *testing.T) {
+			s.world().Enter(t, r.Name, func(t *testing.T) { r.Run(newTrial(t, s)) })
 		})
 	}
 }
 
-// watchdog ends the process, naming the rule, if a bubble's time stands still.
-func watchdog(r rule, s Store) *time.Timer {
-	return time.AfterFunc(max(s.Patience, time.Minute), func() {
-		panic("pollertest: rule " + r.name + " has hung in its bubble: is a mutex held while something waits, or something outside waited for?")
-	})
+func (s Store) world() suite.World {
+	if s.Slack <= 0 && !s.Bubble {
+		s.Slack = 2 * time.Second
+	}
+	return suite.World{
+		Suite: "pollertest", Asks: "is a mutex held while something waits, or something outside waited for?",
+		Bubble: s.Bubble, Patience: s.Patience, Slack: s.Slack,
+	}
 }

@@ -3,238 +3,223 @@ package pollertest
 // rules are the sentences of poller.Operations, in about their order.
 var rules = []rule{
 	{
-		name:  "Stored",
-		why:   "P7: when Submit returns an operation, that can be read: nobody gets an id that is not known",
-		check: checkStored,
+		Name:  "Stored",
+		Why:   "P7: when Submit returns an operation, that can be read: nobody gets an id that is not known",
+		Check: checkStored,
 	},
 	{
-		name:  "Ids",
-		why:   "who knows an id may ask for its operation: no two are equal, and none can be guessed",
-		check: checkIds,
+		Name:  "Ids",
+		Why:   "who knows an id may ask for its operation: no two are equal, and none can be guessed",
+		Check: checkIds,
 	},
 	{
-		name:  "Result",
-		why:   "an operation that succeeds has the encoded answer of its own request, whatever there is in it",
-		check: checkResult,
+		Name:  "Result",
+		Why:   "an operation that succeeds has the encoded answer of its own request, whatever there is in it",
+		Check: checkResult,
 	},
 	{
-		name:  "Failure",
-		why:   "an operation that fails keeps the error's text, code, reason, details, marks and advice: errors.Is holds for who asks",
-		check: checkFailure,
+		Name:  "Failure",
+		Why:   "an operation that fails keeps the error's text, code, reason, details, marks and advice: errors.Is holds for who asks",
+		Check: checkFailure,
 	},
 	{
-		name:  "Life",
-		why:   "P8: each change is another Version, from 1 on, and what is read later is not older; Created, Updated and Ended are when it happened",
-		check: checkLife,
+		Name:  "Life",
+		Why:   "P8: each change is another Version, from 1 on, and what is read later is not older; Created, Updated and Ended are when it happened",
+		Check: checkLife,
 	},
 	{
-		name:  "Ends",
-		why:   "P8: an end is for good",
-		check: checkEnds,
+		Name:  "Ends",
+		Why:   "P8: an end is for good",
+		Check: checkEnds,
 	},
 	{
-		name:  "Invalid",
-		why:   "a request that cannot be meant is code invalid_argument, not accepted, and is not stored",
-		check: checkInvalid,
+		Name:  "Invalid",
+		Why:   "a request that cannot be meant is code invalid_argument, not accepted, and is not stored",
+		Check: checkInvalid,
 	},
 	{
-		name:  "Full",
-		why:   "X6: if there is no room, that is code resource_exhausted, not accepted: who reads it asks again later; and there is room again when others have ended",
-		needs: []need{limit},
-		check: checkFull,
+		Name:  "Full",
+		Why:   "X6: if there is no room, that is code resource_exhausted, not accepted: who reads it asks again later; and there is room again when others have ended",
+		Needs: []need{limit},
+		Check: checkFull,
 	},
 	{
-		name:  "SubmitEnded",
-		why:   "a Submit whose context has ended fails, not accepted, and stores nothing",
-		check: checkSubmitEnded,
+		Name:  "SubmitEnded",
+		Why:   "a Submit whose context has ended fails, not accepted, and stores nothing",
+		Check: checkSubmitEnded,
 	},
 	{
-		name:  "SubmitContext",
-		why:   "P7: the context of a Submit that has returned means nothing to the operation: the request is over, the work is not",
-		check: checkSubmitContext,
+		Name:  "SubmitContext",
+		Why:   "P7: the context of a Submit that has returned means nothing to the operation: the request is over, the work is not",
+		Check: checkSubmitContext,
 	},
 	{
-		name:  "Deadline",
-		why:   "an operation ends with the deadline of its asker, as what it is: deadline_exceeded",
-		check: checkDeadline,
+		Name:  "Deadline",
+		Why:   "an operation ends with the deadline of its asker, as what it is: deadline_exceeded",
+		Check: checkDeadline,
 	},
 	{
-		name:  "DeadlineReachesWork",
-		why:   "the work's deadline is no later than the asker's",
-		needs: []need{deadline},
-		check: checkDeadlineReachesWork,
+		Name:  "DeadlineReachesWork",
+		Why:   "the work's deadline is no later than the asker's",
+		Needs: []need{deadline},
+		Check: checkDeadlineReachesWork,
 	},
 	{
-		name:  "Header",
-		why:   "Header reaches the work, and is the operation's Metadata, in any alphabet",
-		needs: []need{header},
-		check: checkHeader,
+		Name:  "Header",
+		Why:   "Header reaches the work, and is the operation's Metadata, in any alphabet",
+		Needs: []need{header},
+		Check: checkHeader,
 	},
 	{
-		name:  "Progress",
-		why:   "what the work reports is shown while it is at work, and wakes who waits",
-		needs: []need{progress},
-		check: checkProgress,
+		Name:  "Progress",
+		Why:   "what the work reports is shown while it is at work, and wakes who waits",
+		Needs: []need{progress},
+		Check: checkProgress,
 	},
 	{
-		name:  "Key",
-		why:   "another Submit of an equal payload with the same Key gives the operation that is there, known, also when it has ended",
-		needs: []need{keys},
-		check: checkKey,
+		Name:  "Key",
+		Why:   "another Submit of an equal payload with the same Key gives the operation that is there, known, also when it has ended",
+		Needs: []need{keys},
+		Check: checkKey,
 	},
 	{
-		name:  "KeyReused",
-		why:   "a Key of another payload is code already_exists, not accepted, and harms nothing",
-		needs: []need{keys},
-		check: checkKeyReused,
+		Name:  "KeyReused",
+		Why:   "a Key of another payload is code already_exists, not accepted, and harms nothing",
+		Needs: []need{keys},
+		Check: checkKeyReused,
 	},
 	{
-		name:  "KeyAtOnce",
-		why:   "of any number of Submits with one Key at once, one is accepted and all return it: the work is done once",
-		needs: []need{keys},
-		check: checkKeyAtOnce,
+		Name:  "KeyAtOnce",
+		Why:   "of any number of Submits with one Key at once, one is accepted and all return it: the work is done once",
+		Needs: []need{keys},
+		Check: checkKeyAtOnce,
 	},
 	{
-		name:  "KeyFree",
-		why:   "a Key is free when its operation is not known any more",
-		needs: []need{keys, deletes},
-		check: checkKeyFree,
+		Name:  "KeyFree",
+		Why:   "a Key is free when its operation is not known any more",
+		Needs: []need{keys, deletes},
+		Check: checkKeyFree,
 	},
 	{
-		name:  "NoKey",
-		why:   "what a store lacks fails with errors.ErrUnsupported, not accepted, so that whoever needs it learns that at once",
-		needs: []need{noKeys},
-		check: checkNoKey,
+		Name:  "NoKey",
+		Why:   "what a store lacks fails with errors.ErrUnsupported, not accepted, so that whoever needs it learns that at once",
+		Needs: []need{noKeys},
+		Check: checkNoKey,
 	},
 	{
-		name:  "Unknown",
-		why:   "an id that is not known is code not_found, whatever it looks like",
-		check: checkUnknown,
+		Name:  "Unknown",
+		Why:   "an id that is not known is code not_found, whatever it looks like",
+		Check: checkUnknown,
 	},
 	{
-		name:  "WaitChanges",
-		why:   "Wait returns when there is a Version beyond the one it is given, and not before",
-		check: checkWaitChanges,
+		Name:  "WaitChanges",
+		Why:   "Wait returns when there is a Version beyond the one it is given, and not before",
+		Check: checkWaitChanges,
 	},
 	{
-		name:  "WaitReturnsAtOnce",
-		why:   "Wait does not wait for what has happened: a greater Version, or an end, whatever it is given",
-		check: checkWaitReturnsAtOnce,
+		Name:  "WaitReturnsAtOnce",
+		Why:   "Wait does not wait for what has happened: a greater Version, or an end, whatever it is given",
+		Check: checkWaitReturnsAtOnce,
 	},
 	{
-		name:  "WaitEnds",
-		why:   "a Wait whose context ends returns the operation as it was last, and no error: a client's patience is no failure",
-		check: checkWaitEnds,
+		Name:  "WaitEnds",
+		Why:   "a Wait whose context ends returns the operation as it was last, and no error: a client's patience is no failure",
+		Check: checkWaitEnds,
 	},
 	{
-		name:  "WaitMany",
-		why:   "all who wait for an operation are woken, and those who wait for others are not",
-		check: checkWaitMany,
+		Name:  "WaitMany",
+		Why:   "all who wait for an operation are woken, and those who wait for others are not",
+		Check: checkWaitMany,
 	},
 	{
-		name:  "CancelRunning",
-		why:   "cancelling reaches the work's context and is shown; the operation ends as the work says",
-		needs: []need{cancels},
-		check: checkCancelRunning,
+		Name:  "CancelRunning",
+		Why:   "cancelling reaches the work's context and is shown; the operation ends as the work says",
+		Needs: []need{cancels},
+		Check: checkCancelRunning,
 	},
 	{
-		name:  "CancelIgnored",
-		why:   "a cancel is a wish: work that goes on and succeeds has succeeded",
-		needs: []need{cancels},
-		check: checkCancelIgnored,
+		Name:  "CancelIgnored",
+		Why:   "a cancel is a wish: work that goes on and succeeds has succeeded",
+		Needs: []need{cancels},
+		Check: checkCancelIgnored,
 	},
 	{
-		name:  "CancelEnded",
-		why:   "Cancel changes nothing about an operation that has ended, and returns it",
-		needs: []need{cancels},
-		check: checkCancelEnded,
+		Name:  "CancelEnded",
+		Why:   "Cancel changes nothing about an operation that has ended, and returns it",
+		Needs: []need{cancels},
+		Check: checkCancelEnded,
 	},
 	{
-		name:  "NoCancel",
-		why:   "what a store lacks fails with errors.ErrUnsupported, so that whoever needs it learns that at once",
-		needs: []need{noCancel},
-		check: checkNoCancel,
+		Name:  "NoCancel",
+		Why:   "what a store lacks fails with errors.ErrUnsupported, so that whoever needs it learns that at once",
+		Needs: []need{noCancel},
+		Check: checkNoCancel,
 	},
 	{
-		name:  "Delete",
-		why:   "an operation that was deleted is as one that never was",
-		needs: []need{deletes},
-		check: checkDelete,
+		Name:  "Delete",
+		Why:   "an operation that was deleted is as one that never was",
+		Needs: []need{deletes},
+		Check: checkDelete,
 	},
 	{
-		name:  "DeleteRunning",
-		why:   "what has not ended is not deleted, which is code failed_precondition: somebody is at work, and somebody waits",
-		needs: []need{deletes},
-		check: checkDeleteRunning,
+		Name:  "DeleteRunning",
+		Why:   "what has not ended is not deleted, which is code failed_precondition: somebody is at work, and somebody waits",
+		Needs: []need{deletes},
+		Check: checkDeleteRunning,
 	},
 	{
-		name:  "NoDelete",
-		why:   "what a store lacks fails with errors.ErrUnsupported, so that whoever needs it learns that at once",
-		needs: []need{noDelete},
-		check: checkNoDelete,
+		Name:  "NoDelete",
+		Why:   "what a store lacks fails with errors.ErrUnsupported, so that whoever needs it learns that at once",
+		Needs: []need{noDelete},
+		Check: checkNoDelete,
 	},
 	{
-		name:  "List",
-		why:   "List returns each operation once, the latest submitted first, by page",
-		needs: []need{lists},
-		check: checkList,
+		Name:  "List",
+		Why:   "List returns each operation once, the latest submitted first, by page",
+		Needs: []need{lists},
+		Check: checkList,
 	},
 	{
-		name:  "ListState",
-		why:   "List of a state returns those that are in it, and no others",
-		needs: []need{lists},
-		check: checkListState,
+		Name:  "ListState",
+		Why:   "List of a state returns those that are in it, and no others",
+		Needs: []need{lists},
+		Check: checkListState,
 	},
 	{
-		name:  "ListUnknown",
-		why:   "List after an id that is not known gives none, or code not_found, and never the first page again: who follows pages would not end",
-		needs: []need{lists},
-		check: checkListUnknown,
+		Name:  "ListUnknown",
+		Why:   "List after an id that is not known gives none, or code not_found, and never the first page again: who follows pages would not end",
+		Needs: []need{lists},
+		Check: checkListUnknown,
 	},
 	{
-		name:  "NoList",
-		why:   "what a store lacks fails with errors.ErrUnsupported, so that whoever needs it learns that at once",
-		needs: []need{noList},
-		check: checkNoList,
+		Name:  "NoList",
+		Why:   "what a store lacks fails with errors.ErrUnsupported, so that whoever needs it learns that at once",
+		Needs: []need{noList},
+		Check: checkNoList,
 	},
 	{
-		name:  "Ownership",
-		why:   "neither side modifies what it was given or has given: a request is what it was, a result is not used again",
-		check: checkOwnership,
+		Name:  "Ownership",
+		Why:   "neither side modifies what it was given or has given: a request is what it was, a result is not used again",
+		Check: checkOwnership,
 	},
 	{
-		name:  "NoLeak",
-		why:   "a Wait that has returned leaves no goroutine behind",
-		check: checkNoLeak,
+		Name:  "NoLeak",
+		Why:   "a Wait that has returned leaves no goroutine behind",
+		Check: checkNoLeak,
 	},
-}
-
-// A need is what a rule is about and a store may lack.
-type need struct {
-	lack string // said of a store that lacks it
-	has  func(Store) bool
-}
-
-func (r rule) lacks(s Store) string {
-	for _, n := range r.needs {
-		if !n.has(s) {
-			return n.lack
-		}
-	}
-	return ""
 }
 
 var (
-	limit    = need{"Store.Limit is 0", func(s Store) bool { return s.Limit > 0 }}
-	keys     = need{"there are no keys", func(s Store) bool { return !s.NoKeys }}
-	noKeys   = need{"there are keys", func(s Store) bool { return s.NoKeys }}
-	cancels  = need{"there is no Cancel", func(s Store) bool { return !s.NoCancel }}
-	noCancel = need{"there is Cancel", func(s Store) bool { return s.NoCancel }}
-	deletes  = need{"there is no Delete", func(s Store) bool { return !s.NoDelete }}
-	noDelete = need{"there is Delete", func(s Store) bool { return s.NoDelete }}
-	lists    = need{"there is no List", func(s Store) bool { return !s.NoList }}
-	noList   = need{"there is List", func(s Store) bool { return s.NoList }}
-	header   = need{"headers are not kept", func(s Store) bool { return !s.NoHeader }}
-	progress = need{"progress is not shown", func(s Store) bool { return !s.NoProgress }}
-	deadline = need{"the work does not learn the deadline", func(s Store) bool { return !s.NoDeadline }}
+	limit    = need{Lack: "Store.Limit is 0", Has: func(s Store) bool { return s.Limit > 0 }}
+	keys     = need{Lack: "there are no keys", Has: func(s Store) bool { return !s.NoKeys }}
+	noKeys   = need{Lack: "there are keys", Has: func(s Store) bool { return s.NoKeys }}
+	cancels  = need{Lack: "there is no Cancel", Has: func(s Store) bool { return !s.NoCancel }}
+	noCancel = need{Lack: "there is Cancel", Has: func(s Store) bool { return s.NoCancel }}
+	deletes  = need{Lack: "there is no Delete", Has: func(s Store) bool { return !s.NoDelete }}
+	noDelete = need{Lack: "there is Delete", Has: func(s Store) bool { return s.NoDelete }}
+	lists    = need{Lack: "there is no List", Has: func(s Store) bool { return !s.NoList }}
+	noList   = need{Lack: "there is List", Has: func(s Store) bool { return s.NoList }}
+	header   = need{Lack: "headers are not kept", Has: func(s Store) bool { return !s.NoHeader }}
+	progress = need{Lack: "progress is not shown", Has: func(s Store) bool { return !s.NoProgress }}
+	deadline = need{Lack: "the work does not learn the deadline", Has: func(s Store) bool { return !s.NoDeadline }}
 )

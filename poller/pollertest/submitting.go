@@ -95,7 +95,7 @@ func checkFailure(t *trial) {
 
 func checkInvalid(t *trial) {
 	d := t.open(echo)
-	_, _, err := d.ops.Submit(d.ctx, []byte{0xc1}, antiphon.Info{}) // neither JSON nor MessagePack
+	_, _, err := d.ops.Submit(d.Context(), []byte{0xc1}, antiphon.Info{}) // neither JSON nor MessagePack
 	t.refused("Submit of what is no request", err, antiphon.CodeInvalidArgument)
 	d.nothingStored()
 }
@@ -103,7 +103,7 @@ func checkInvalid(t *trial) {
 // nothingStored checks that there are no operations.
 func (d *desk) nothingStored() {
 	d.Helper()
-	d.pause(d.while() / 10)
+	d.Pause(d.While() / 10)
 	if n := d.called(); n > 0 {
 		d.Errorf("Submit failed, and the work was done")
 	}
@@ -139,7 +139,7 @@ func checkFull(t *trial) {
 
 func checkSubmitEnded(t *trial) {
 	d := t.open(echo)
-	ctx, cancel := context.WithCancel(d.ctx)
+	ctx, cancel := context.WithCancel(d.Context())
 	cancel()
 	_, _, err := d.ops.Submit(ctx, d.payload(Query{}), antiphon.Info{})
 	if err == nil || antiphon.ClassOf(err) != antiphon.ClassNotAccepted || !errors.Is(err, context.Canceled) {
@@ -151,14 +151,14 @@ func checkSubmitEnded(t *trial) {
 func checkSubmitContext(t *trial) {
 	g := t.gated()
 	d := t.open(g.echo)
-	ctx, cancel := context.WithCancel(d.ctx)
+	ctx, cancel := context.WithCancel(d.Context())
 	op, _, err := d.ops.Submit(ctx, d.payload(Query{N: 7}), antiphon.Info{})
 	if err != nil {
 		t.Fatalf("Submit: %v", err)
 	}
 	cancel()
 	work := receive(t, "the work did not begin", g.begun)
-	t.pause(t.while())
+	t.Pause(t.While())
 	if work.Err() != nil {
 		t.Errorf("the context of Submit ended after it had returned, and so did the work's: %v", context.Cause(work))
 	}
@@ -169,8 +169,8 @@ func checkSubmitContext(t *trial) {
 // expiring submits an operation that is to end in a while, and returns when.
 func (d *desk) expiring() (antiphon.Operation, time.Time) {
 	d.Helper()
-	end := time.Now().Add(d.while() + min(d.store.Slack, d.store.Patience/4))
-	ctx, cancel := context.WithDeadline(d.ctx, end)
+	end := time.Now().Add(d.While() + min(d.store.Slack, d.store.Patience/4))
+	ctx, cancel := context.WithDeadline(d.Context(), end)
 	defer cancel()
 	op, _, err := d.ops.Submit(ctx, d.payload(Query{}), antiphon.Info{})
 	if err != nil {
@@ -190,7 +190,7 @@ func checkDeadline(t *trial) {
 	d := t.open(work)
 	op, end := d.expiring()
 	op = d.until("the operation does not end with its asker's deadline", op.ID, func(op antiphon.Operation) bool { return op.State.Terminal() })
-	t.soon("it ended with its asker's deadline, seen", end)
+	t.Soon("it ended with its asker's deadline, seen", end)
 	if early := time.Until(end); early > t.store.Slack {
 		t.Errorf("it ended %v before its asker's deadline", early)
 	}
@@ -241,9 +241,9 @@ func checkOwnership(t *trial) {
 	d := t.open(echo)
 	header := map[string]string{"a": "b"}
 	payload := d.payload(Query{N: 1, Text: "first"})
-	op, _, err := d.ops.Submit(d.ctx, payload, antiphon.Info{})
+	op, _, err := d.ops.Submit(d.Context(), payload, antiphon.Info{})
 	if !t.store.NoHeader {
-		op, _, err = d.ops.Submit(d.ctx, payload, antiphon.Info{Header: header})
+		op, _, err = d.ops.Submit(d.Context(), payload, antiphon.Info{Header: header})
 	}
 	if err != nil {
 		t.Fatalf("Submit: %v", err)

@@ -4,86 +4,43 @@ import (
 	"context"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/internal/suite"
 	"github.com/antiphon-go/antiphon/poller"
 )
 
-// A rule is one sentence of the contract and how to find it broken.
-type rule struct {
-	name  string
-	why   string
-	needs []need // what the store must have for it to mean anything
-	check func(*trial)
+type (
+	rule = suite.Rule[*trial, Store]
+	need = suite.Need[Store]
+)
+
+// A trial is one rule being checked.
+type trial struct {
+	*suite.Trial
+	store Store
+
+	mu    sync.Mutex
+	gates []*gate
+	calls int // of the work
 }
 
-func (r rule) run(tb testing.TB, s Store) {
-	tb.Helper()
-	if s.Patience <= 0 {
-		s.Patience = 10 * time.Second
-	}
-	if s.Slack <= 0 && !s.Bubble {
-		s.Slack = 2 * time.Second
-	}
+func newTrial(tb testing.TB, s Store) *trial {
 	if s.Codec == nil {
 		s.Codec = antiphon.JSON{}
 	}
-	defer func() {
-		if tb.Failed() {
-			tb.Logf("the rule: %s", r.why)
-		}
-	}()
-	t := &trial{TB: tb, store: s}
-	t.ctx, t.stop = context.WithCancel(context.Background())
-	defer t.end()
-	r.check(t)
+	return &trial{Trial: s.world().Begin(tb), store: s}
 }
 
-// A trial is one rule being checked. It is the testing.TB that Open is given, and ends
-// what was opened in it when it ends itself.
-type trial struct {
-	testing.TB
-	store Store
-	ctx   context.Context // ends before the operations do
-	stop  func()
-
-	mu       sync.Mutex
-	cleanups []func()
-	gates    []*gate
-	calls    int // of the work
-}
-
-// Cleanup has f called when the trial ends.
-func (t *trial) Cleanup(f func()) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.cleanups = append(t.cleanups, f)
-}
-
-// Context ends with the trial.
-func (t *trial) Context() context.Context { return t.ctx }
-
-func (t *trial) end() {
-	t.stop()
+// End opens the gates first, or the work would not end.
+func (t *trial) End() {
 	t.mu.Lock()
 	gates := t.gates
 	t.mu.Unlock()
-	for _, g := range gates { // or the work would not end
+	for _, g := range gates {
 		g.release()
 	}
-	for {
-		t.mu.Lock()
-		n := len(t.cleanups)
-		if n == 0 {
-			t.mu.Unlock()
-			return
-		}
-		last := t.cleanups[n-1]
-		t.cleanups = t.cleanups[:n-1]
-		t.mu.Unlock()
-		last()
-	}
+	t.Trial.End()
 }
 
 // A desk is Operations in use.
@@ -113,44 +70,16 @@ func (t *trial) called() int {
 	return t.calls
 }
 
-// patience is a context for a call that must return.
-func (t *trial) patience() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(t.ctx, t.store.Patience)
-}
-
-// pause lets time pass.
-func (t *trial) pause(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	<-timer.C
-}
-
-// while is how long the suite waits for what must not happen.
-func (t *trial) while() time.Duration {
-	if t.store.Bubble {
-		return time.Second
-	}
-	return 50 * time.Millisecond
-}
-
-// soon fails the test if what should have happened at from took more than the slack.
-func (t *trial) soon(what string, from time.Time) {
-	t.Helper()
-	if late := time.Since(from); late > t.store.Slack {
-		t.Errorf("%s after %v; the slack is %v", what, late, t.store.Slack)
-	}
-}
-
 // receive waits for a value, or ends the test.
 func receive[T any](t *trial, what string, c <-chan T) T {
 	t.Helper()
-	ctx, cancel := t.patience()
+	ctx, cancel := t.Patient()
 	defer cancel()
 	select {
 	case v := <-c:
 		return v
 	case <-ctx.Done():
-		t.Fatalf("%s within %v", what, t.store.Patience)
+		t.Fatalf("%s within %v", what, t.Patience)
 		panic("unreachable")
 	}
 }
@@ -169,7 +98,7 @@ func (t *trial) payload(q Query) []byte {
 // operation's.
 func (d *desk) trySubmit(q Query, info antiphon.Info) (antiphon.Operation, bool, error) {
 	d.Helper()
-	return d.ops.Submit(d.ctx, d.payload(q), info)
+	return d.ops.Submit(d.Context(), d.payload(q), info)
 }
 
 // submit submits what is new.
@@ -195,7 +124,7 @@ func (d *desk) submitInfo(q Query, info antiphon.Info) antiphon.Operation {
 // get reads an operation that is known.
 func (d *desk) get(id string) antiphon.Operation {
 	d.Helper()
-	ctx, cancel := d.patience()
+	ctx, cancel := d.Patient()
 	defer cancel()
 	op, err := d.ops.Get(ctx, id)
 	if err != nil {
@@ -210,7 +139,7 @@ func (d *desk) get(id string) antiphon.Operation {
 // wait waits for a change.
 func (d *desk) wait(id string, after int64) antiphon.Operation {
 	d.Helper()
-	ctx, cancel := d.patience()
+	ctx, cancel := d.Patient()
 	defer cancel()
 	op, err := d.ops.Wait(ctx, id, after)
 	if err != nil {
@@ -222,7 +151,7 @@ func (d *desk) wait(id string, after int64) antiphon.Operation {
 // until waits until an operation is as it should be.
 func (d *desk) until(what, id string, so func(antiphon.Operation) bool) antiphon.Operation {
 	d.Helper()
-	ctx, cancel := d.patience()
+	ctx, cancel := d.Patient()
 	defer cancel()
 	for op, err := d.ops.Get(ctx, id); ; op, err = d.ops.Wait(ctx, id, op.Version) {
 		switch {
@@ -260,7 +189,7 @@ func (t *trial) refused(what string, err error, code antiphon.Code) {
 // unknown checks that an id is not known to anything that there is.
 func (d *desk) unknown(what, id string) {
 	d.Helper()
-	ctx, cancel := d.patience()
+	ctx, cancel := d.Patient()
 	defer cancel()
 	for name, call := range d.byID() {
 		d.refused(what+": "+name, call(ctx, id), antiphon.CodeNotFound)

@@ -6,9 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/antiphon-go/antiphon/internal/suite"
 	"github.com/antiphon-go/antiphon/webhook"
 )
 
@@ -34,48 +34,41 @@ type SeenStore struct {
 // one is broken it says why it is a rule.
 func TestSeen(t *testing.T, s SeenStore) {
 	for _, r := range seenRules {
-		if r.applies != nil && !r.applies(s) {
-			t.Logf("%s: not checked", r.name)
+		if lack := r.Lacks(s); lack != "" {
+			t.Logf("%s: not checked: %s", r.Name, lack)
 			continue
 		}
-		t.Run(r.name, func(t *testing.T) {
-			if s.Bubble {
-				synctest.Test(t, func(t *testing.T) { r.run(t, s) })
-			} else {
-				r.run(t, s)
-			}
+		t.Run(r.Name, func(t *testing.T) {
+			s.world().Enter(t, r.Name, func(t *testing.T) { r.Run(newSeenTrial(t, s)) })
 		})
 	}
 }
 
-// A seenRule is one sentence and how to find it broken.
-type seenRule struct {
-	name    string
-	why     string
-	applies func(SeenStore) bool // nil: always
-	check   func(*seenTrial)
+func (s SeenStore) world() suite.World {
+	return suite.World{Suite: "webhooktest", Asks: "is a mutex held while something waits, or something outside waited for?", Bubble: s.Bubble}
 }
 
-func (r seenRule) run(tb testing.TB, s SeenStore) {
-	tb.Helper()
+type (
+	seenRule = suite.Rule[*seenTrial, SeenStore]
+	seenNeed = suite.Need[SeenStore]
+)
+
+// A seenTrial is one rule being checked.
+type seenTrial struct {
+	*suite.Trial
+	SeenStore
+	seen webhook.Seen
+}
+
+func newSeenTrial(tb testing.TB, s SeenStore) *seenTrial {
 	if s.Unit <= 0 {
 		if s.Unit = 500 * time.Millisecond; s.Bubble {
 			s.Unit = time.Minute
 		}
 	}
-	defer func() {
-		if tb.Failed() {
-			tb.Logf("the rule: %s", r.why)
-		}
-	}()
-	r.check(&seenTrial{TB: tb, SeenStore: s, seen: s.Open(tb)})
-}
-
-// A seenTrial is one rule being checked.
-type seenTrial struct {
-	testing.TB
-	SeenStore
-	seen webhook.Seen
+	t := &seenTrial{Trial: s.world().Begin(tb), SeenStore: s}
+	t.seen = s.Open(t)
+	return t
 }
 
 func (t *seenTrial) claim(key, owner string, units int, want webhook.SeenState) {
@@ -120,18 +113,18 @@ func (t *seenTrial) pass(tenths int) { time.Sleep(time.Duration(tenths) * t.Unit
 
 var seenRules = []seenRule{
 	{
-		name: "ClaimIsExclusive",
-		why:  "W5: while somebody handles a message nobody else does",
-		check: func(t *seenTrial) {
+		Name: "ClaimIsExclusive",
+		Why:  "W5: while somebody handles a message nobody else does",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 5, webhook.SeenNew)
 			t.claim("k", "b", 5, webhook.SeenBusy)
 			t.claim("k", "c", 5, webhook.SeenBusy)
 		},
 	},
 	{
-		name: "OneOfManyClaims",
-		why:  "W5: of claims at the same time one gets the message, and the handler runs once",
-		check: func(t *seenTrial) {
+		Name: "OneOfManyClaims",
+		Why:  "W5: of claims at the same time one gets the message, and the handler runs once",
+		Check: func(t *seenTrial) {
 			for round := range 20 {
 				key := fmt.Sprint("k", round)
 				var won, lost atomic.Int32
@@ -159,9 +152,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "KeysAreApart",
-		why:  "a message must not be taken for another, whatever the two keys have in common",
-		check: func(t *seenTrial) {
+		Name: "KeysAreApart",
+		Why:  "a message must not be taken for another, whatever the two keys have in common",
+		Check: func(t *seenTrial) {
 			t.claim("kK", "a", 5, webhook.SeenNew)
 			for _, other := range []string{"kk", "KK", "kK ", " kK", "kKk", "k", "K", "kK\x00", "kK:", "kK%", "k_", "kK*"} {
 				t.claim(other, "b", 5, webhook.SeenNew)
@@ -171,9 +164,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "ReleaseFrees",
-		why:  "W9: a handler that failed wants the message again with the next delivery",
-		check: func(t *seenTrial) {
+		Name: "ReleaseFrees",
+		Why:  "W9: a handler that failed wants the message again with the next delivery",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 5, webhook.SeenNew)
 			t.release("k", "a")
 			t.claim("k", "b", 5, webhook.SeenNew)
@@ -181,9 +174,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "ReleaseIsTheOwners",
-		why:  "whoever does not have the message cannot give it up",
-		check: func(t *seenTrial) {
+		Name: "ReleaseIsTheOwners",
+		Why:  "whoever does not have the message cannot give it up",
+		Check: func(t *seenTrial) {
 			t.release("k", "a") // of nothing
 			t.claim("k", "a", 5, webhook.SeenNew)
 			t.release("k", "b")
@@ -191,9 +184,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "LeaseEnds",
-		why:  "W9: a process that crashed must not keep the message from others for ever",
-		check: func(t *seenTrial) {
+		Name: "LeaseEnds",
+		Why:  "W9: a process that crashed must not keep the message from others for ever",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 2, webhook.SeenNew)
 			t.pass(10)
 			t.claim("k", "b", 2, webhook.SeenBusy)
@@ -203,9 +196,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "StaleOwnerIsFenced",
-		why:  "W5: a process that was paused past its lease must not free what another has taken over",
-		check: func(t *seenTrial) {
+		Name: "StaleOwnerIsFenced",
+		Why:  "W5: a process that was paused past its lease must not free what another has taken over",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 1, webhook.SeenNew)
 			t.pass(15)
 			t.claim("k", "b", 5, webhook.SeenNew)
@@ -216,9 +209,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "OwnerRenews",
-		why:  "a handler that takes long keeps the message by claiming it again",
-		check: func(t *seenTrial) {
+		Name: "OwnerRenews",
+		Why:  "a handler that takes long keeps the message by claiming it again",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 2, webhook.SeenNew)
 			t.pass(13)
 			t.claim("k", "a", 2, webhook.SeenNew)
@@ -229,9 +222,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "DoneStaysDone",
-		why:  "W5: what has been handled is not handled again",
-		check: func(t *seenTrial) {
+		Name: "DoneStaysDone",
+		Why:  "W5: what has been handled is not handled again",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 1, webhook.SeenNew)
 			t.done("k")
 			t.claim("k", "b", 1, webhook.SeenDone)
@@ -243,9 +236,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "ReleaseDoesNotUndo",
-		why:  "of two who handled a message one has succeeded: then it is handled",
-		check: func(t *seenTrial) {
+		Name: "ReleaseDoesNotUndo",
+		Why:  "of two who handled a message one has succeeded: then it is handled",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 5, webhook.SeenNew)
 			t.done("k")
 			t.release("k", "a")
@@ -253,9 +246,9 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name: "DoneByAnybody",
-		why:  "a handler that succeeds after its lease has handled the message all the same",
-		check: func(t *seenTrial) {
+		Name: "DoneByAnybody",
+		Why:  "a handler that succeeds after its lease has handled the message all the same",
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 1, webhook.SeenNew)
 			t.pass(15)
 			t.claim("k", "b", 1, webhook.SeenNew)
@@ -267,10 +260,10 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name:    "WindowEnds",
-		why:     "what is remembered for ever fills the store",
-		applies: func(s SeenStore) bool { return s.Window > 0 },
-		check: func(t *seenTrial) {
+		Name:  "WindowEnds",
+		Why:   "what is remembered for ever fills the store",
+		Needs: []seenNeed{{Lack: "Window is 0", Has: func(s SeenStore) bool { return s.Window > 0 }}},
+		Check: func(t *seenTrial) {
 			t.claim("k", "a", 1, webhook.SeenNew)
 			t.done("k")
 			time.Sleep(t.Window - t.Unit)
@@ -280,10 +273,10 @@ var seenRules = []seenRule{
 		},
 	},
 	{
-		name:    "OutlivesTheProcess",
-		why:     "what a process has claimed or done before it crashed is claimed or done for the next",
-		applies: func(s SeenStore) bool { return s.Reopen != nil },
-		check: func(t *seenTrial) {
+		Name:  "OutlivesTheProcess",
+		Why:   "what a process has claimed or done before it crashed is claimed or done for the next",
+		Needs: []seenNeed{{Lack: "Reopen is nil", Has: func(s SeenStore) bool { return s.Reopen != nil }}},
+		Check: func(t *seenTrial) {
 			t.claim("done", "a", 5, webhook.SeenNew)
 			t.done("done")
 			t.claim("claimed", "a", 4, webhook.SeenNew)

@@ -3,13 +3,13 @@ package webhooktest
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/antiphon-go/antiphon/internal/suite"
 	"github.com/antiphon-go/antiphon/webhook"
 )
 
@@ -65,6 +65,7 @@ func (m *mistaken) Release(ctx context.Context, key, owner string) error {
 // TestSeenMistakesAreFound: each mistake breaks the rule that is for it.
 func TestSeenMistakesAreFound(t *testing.T) {
 	bg := context.Background()
+	planted := map[string]bool{"WindowEnds": true, "OutlivesTheProcess": true} // see below
 	for name, tt := range map[string]struct {
 		rule string
 		mistaken
@@ -136,6 +137,7 @@ func TestSeenMistakesAreFound(t *testing.T) {
 			return s.Done(bg, key)
 		}}},
 	} {
+		planted[tt.rule] = true
 		t.Run(name, func(t *testing.T) {
 			s := keeping(t)
 			s.Open = func(testing.TB) webhook.Seen {
@@ -171,6 +173,7 @@ func TestSeenMistakesAreFound(t *testing.T) {
 			t.Error("not seen")
 		}
 	})
+	suite.Sound(t, seenRules, planted)
 }
 
 // exclusive claims for an owner that all are.
@@ -184,46 +187,9 @@ func exclusive(s webhook.Seen, key string, lease time.Duration) (webhook.SeenSta
 
 // seenFaults is what one rule finds wrong about s.
 func seenFaults(t *testing.T, rule string, s SeenStore) (found []string) {
-	for _, r := range seenRules {
-		if r.name != rule {
-			continue
-		}
-		synctest.Test(t, func(t *testing.T) {
-			rec := &seenRecorder{TB: t}
-			ended := make(chan struct{})
-			go func() {
-				defer close(ended)
-				r.run(rec, s)
-			}()
-			<-ended
-			found = rec.found
-		})
-		return found
-	}
-	t.Fatalf("there is no rule %s", rule)
-	return nil
-}
-
-// A seenRecorder notes failures, and does not fail.
-type seenRecorder struct {
-	testing.TB
-	mu    sync.Mutex
-	found []string
-}
-
-func (r *seenRecorder) Helper()             {}
-func (r *seenRecorder) Logf(string, ...any) {}
-func (r *seenRecorder) Errorf(s string, a ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.found = append(r.found, fmt.Sprintf(s, a...))
-}
-func (r *seenRecorder) Fatalf(s string, a ...any) {
-	r.Errorf(s, a...)
-	runtime.Goexit()
-}
-func (r *seenRecorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.found) > 0
+	r := suite.Named(t, seenRules, rule)
+	synctest.Test(t, func(t *testing.T) {
+		found = r.Faults(t, func(tb testing.TB) *seenTrial { return newSeenTrial(tb, s) })
+	})
+	return found
 }
