@@ -28,16 +28,12 @@ func (t *teller) Logf(s string, a ...any) { t.told = append(t.told, s) }
 func TestReasons(t *testing.T) {
 	for _, broken := range []bool{false, true} {
 		to := &teller{Recorder: &suite.Recorder{TB: t}}
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			rule{Name: "R", Why: "so", Check: func(t *suite.Trial) {
-				if broken {
-					t.Fatal("it is broken")
-				}
-			}}.Run(begin(to))
-		}()
-		if <-ended; slices.Contains(to.told, "the rule: %s") != broken || to.Failed() != broken {
+		r := rule{Name: "R", Why: "so", Check: func(t *suite.Trial) {
+			if broken {
+				t.Error("it is broken")
+			}
+		}}
+		if r.Run(begin(to)); slices.Contains(to.told, "the rule: %s") != broken || to.Failed() != broken {
 			t.Errorf("broken is %v: %q, %q", broken, to.told, to.Failures())
 		}
 	}
@@ -74,6 +70,7 @@ func TestWhatIsFound(t *testing.T) {
 	}{
 		"in time":       {func(t *suite.Trial) { c := make(chan struct{}); close(c); t.Within("late", c) }, ""},
 		"never":         {func(t *suite.Trial) { t.Within("it did not come", end); t.Errorf("it went on") }, "it did not come within"},
+		"fatal":         {func(t *suite.Trial) { t.Fatal("it is broken") }, "it is broken"},
 		"now":           {func(t *suite.Trial) { t.Eventually("it is not", func() bool { return true }) }, ""},
 		"never so":      {func(t *suite.Trial) { t.Eventually("it is not", func() bool { return false }) }, "it is not within"},
 		"soon":          {func(t *suite.Trial) { t.Slack = time.Hour; t.Soon("it came", time.Now()) }, ""},
