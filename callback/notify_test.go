@@ -209,6 +209,29 @@ func TestNotifyTTL(t *testing.T) {
 	})
 }
 
+// So is one that the wire has not taken by then.
+func TestNotifyTTLOnTheWire(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var es events
+		p, wire, f := stuckPair(t, &callback.PeerOptions{Observer: es.observe, SendTimeout: time.Minute})
+		wire.close()
+		for _, ttl := range []time.Duration{time.Second, time.Hour} {
+			if err := callback.Notify(none, p, "brief", 1, &callback.NotifyOptions{TTL: ttl}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Hour)
+		}
+		if e := es.last(t, "callback.dropped"); es.count("callback.dropped") != 1 || e.Kind != "brief" || !errors.Is(e.Err, callback.ErrExpired) {
+			t.Errorf("%+v", e)
+		}
+		if n := es.count("callback.unsent"); n != 1 { // the wire was too slow for this one
+			t.Error(n, "unsent")
+		}
+		wire.open()
+		f.nothing()
+	})
+}
+
 // Events are answered by nobody, whatever becomes of them.
 func TestEventsAreNotAnswered(t *testing.T) {
 	bubble(t, func(t *testing.T) {

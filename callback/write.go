@@ -52,7 +52,11 @@ func (b *outbox) send(o *outgoing) {
 		if o.sent != nil {
 			o.sent(err)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case kind == Event && !deadline.IsZero() && !p.clock.Now().Before(deadline) && antiphon.ClassOf(err) == notAccepted:
+			p.observe(antiphon.Event{Name: "callback.dropped", Kind: to, Err: ErrExpired})
+		default:
 			what := kind.String()
 			if kind == Event { // of all else the address is where its asker is reached
 				what += " " + to

@@ -31,17 +31,17 @@ type hub struct {
 type decisions struct {
 	lag       lags // from when a bean was seen to the decision
 	undecided int  // at the deadline
-	lost      int  // in the queue, or too old when they came
+	lost      int  // dropped because newer ones came, or because they were too old
 	out       lags // from when a bean was seen to the sorter's word that it is out
-	failed    int  // were not taken out
+	failed    int  // were not taken out, as far as is known
 }
 
 func newHub(t callback.Transport, started time.Time) *hub {
 	h := &hub{started: started}
 	h.peer = callback.NewPeer(t, &callback.PeerOptions{Observer: h.observe})
-	// Of what waits for the model the newest counts: at 10 000 a second, no bean waits for
-	// longer than 64 of them take, however slow the model is.
-	callback.Serve(h.peer, beans, h.bean, &callback.ServeOptions{Concurrency: 4, Queue: 64})
+	// Of what waits for the model the newest counts: no bean waits for longer than the next
+	// 256 take to come, however slow the model is.
+	callback.Serve(h.peer, beans, h.bean, &callback.ServeOptions{Concurrency: 16, Queue: 256})
 	callback.Serve(h.peer, crates, h.crate, nil)
 	h.decide = future.With(h.think, &future.Policy{Timeout: thinking})
 	h.takeOut = future.Block(callback.Dial[Bean, struct{}](h.peer, jets, nil))
@@ -102,11 +102,6 @@ func (h *hub) tally() decisions {
 	return d
 }
 
-func (d decisions) String() string {
-	return fmt.Sprintf("  decided  %v\n  not decided: %d lost on the way, %d at the deadline of %v\n  out      %v; failed: %d\n\n",
-		d.lag, d.lost, d.undecided, thinking, d.out, d.failed)
-}
-
 // A model tells whether a bean is a bad one.
 type model func(context.Context, Bean) (bool, error)
 
@@ -114,7 +109,7 @@ func quick(_ context.Context, b Bean) (bool, error) { return b.Dark > 0.99, nil 
 
 func slow(ctx context.Context, b Bean) (bool, error) {
 	select {
-	case <-time.After(2 * time.Millisecond):
+	case <-time.After(8 * time.Millisecond):
 		return quick(ctx, b)
 	case <-ctx.Done():
 		return false, ctx.Err()

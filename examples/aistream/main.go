@@ -15,9 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
-	"os"
 	"time"
 
 	"github.com/antiphon-go/antiphon/callback"
@@ -47,29 +45,41 @@ func main() {
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute+4**length)
 	defer cancel()
-	if err := run(ctx, os.Stdout, *rate, *length); err != nil {
+	if err := run(ctx, *rate, *length, show); err != nil {
 		log.Fatal(err)
 	}
 }
 
+func show(p phase, took time.Duration, s sorted, d decisions) {
+	fmt.Printf("%s\n", p.title)
+	fmt.Printf("  seen     %d, %.0f a second; dropped: %d by the sorter, %d by the hub\n", s.sent, float64(s.sent)/took.Seconds(), s.lost, d.lost)
+	fmt.Printf("  decided  %v; %d were not within %v\n", d.lag, d.undecided, thinking)
+	fmt.Printf("  out      %v; %d were not\n", d.out, d.failed)
+	fmt.Printf("  jets     %d, for beans of %v at most; asked for older ones: %d, and %d were held back\n", s.out, s.oldest.Round(step), s.late, s.held)
+	fmt.Printf("  crates   %v\n\n", s.crates)
+}
+
 // A phase is what the model is like for a while, and the wire.
 type phase struct {
-	title string
-	model model
-	stall time.Duration // of the wire, twice
+	title  string
+	model  model
+	stalls bool
 }
 
 var phases = []phase{
-	{"the model keeps up", quick, 0},
-	{"the model takes 2 ms a bean, the belt 0.1", slow, 0},
-	{"the model hangs at each hundredth bean", hanging, 0},
-	{"the wire stalls for 150 ms, twice", quick, 150 * time.Millisecond},
+	{"the model keeps up", quick, false},
+	{"the model takes 8 ms a bean and 16 at once: the belt is five times as fast", slow, false},
+	{"the model hangs at each hundredth bean", hanging, false},
+	{"the wire stalls for 150 ms, to the hub and then to the sorter", quick, true},
 }
 
-func run(ctx context.Context, out io.Writer, rate int, length time.Duration) error {
+// run tells what came of each phase.
+func run(ctx context.Context, rate int, length time.Duration, tell func(phase, time.Duration, sorted, decisions)) error {
 	a, b := callback.Pipe(nil) // put a WebSocket here, and the rest stays
-	w, started := new(wire), time.Now()
-	h, s := newHub(w.end(a), started), newSorter(w.end(b), started)
+	toHub, toSorter, started := &wire{Transport: a}, &wire{Transport: b}, time.Now()
+	h, s := newHub(toHub, started), newSorter(toSorter, started)
+
+	// A scope: it ends both, and returns when both have ended.
 	return future.Run(ctx, func(scope *future.Scope) error {
 		for _, p := range []*callback.Peer{h.peer, s.peer} {
 			future.Go(scope, func(ctx context.Context) (struct{}, error) {
@@ -82,17 +92,17 @@ func run(ctx context.Context, out io.Writer, rate int, length time.Duration) err
 		}
 		for _, p := range phases {
 			h.model.Store(&p.model)
-			w.stallLater(p.stall, length/4, length/2)
+			if p.stalls {
+				toHub.stallAt(time.Now().Add(length / 4))
+				toSorter.stallAt(time.Now().Add(length / 2))
+			}
 			took, err := s.sort(scope, rate, length)
 			if err != nil {
 				return err
 			}
-			time.Sleep(2 * fresh) // whatever it was that was under way has ended, or has been left alone
-			hub, sorter := h.tally(), s.tally()
-			fmt.Fprintf(out, "%s\n%v%v", p.title, sorter.text(took), hub)
-			if sorter.oldest > fresh {
-				return fmt.Errorf("a bean was taken out that was seen %v ago", sorter.oldest)
-			}
+			h.model.Store(&phases[0].model) // for what still waits: no newer beans push it out
+			time.Sleep(2 * fresh)           // by then all of it has ended, or is of no use
+			tell(p, took, s.tally(), h.tally())
 		}
 		return errors.Join(s.peer.Shutdown(scope), h.peer.Shutdown(scope))
 	})

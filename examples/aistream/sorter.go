@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -17,7 +16,8 @@ type sorter struct {
 	peer    *callback.Peer
 	started time.Time
 	crate   future.Asker[int, string]
-	seen    int // beans, by the sensor
+	beans   *rand.Rand // what comes down the belt
+	seen    int        // how many have
 
 	mu  sync.Mutex
 	now sorted
@@ -28,13 +28,13 @@ type sorted struct {
 	sent, lost int           // beans: pushed, and of these dropped here
 	out        int           // taken out
 	oldest     time.Duration // of these
-	late       int           // that the jets were asked for when it was too late
-	unasked    int           // that they would have been, and the wire's end saw it
-	crates     lags          // that were asked for meanwhile: how long it took
+	late       int           // for which the jets were asked when they had passed
+	held       int           // for which they would have been, but their time was over when that came
+	crates     lags          // how long the hub took to name one
 }
 
 func newSorter(t callback.Transport, started time.Time) *sorter {
-	s := &sorter{started: started}
+	s := &sorter{started: started, beans: rand.New(rand.NewPCG(1, 2))}
 	s.peer = callback.NewPeer(t, &callback.PeerOptions{Outbox: 256, Observer: s.observe})
 	callback.Serve(s.peer, jets, s.jet, nil)
 	s.crate = callback.Dial[int, string](s.peer, crates, nil)
@@ -69,7 +69,7 @@ func (s *sorter) see(ctx context.Context, at time.Time) error {
 	if s.seen%1000 == 0 {
 		s.nextCrate(ctx)
 	}
-	b := Bean{Nr: s.seen, Seen: at.Sub(s.started), Dark: rand.Float64()}
+	b := Bean{Nr: s.seen, Seen: at.Sub(s.started), Dark: s.beans.Float64()}
 	left := fresh - time.Since(at)
 	s.count(func(n *sorted) {
 		if n.sent++; left <= 0 {
@@ -120,7 +120,7 @@ func (s *sorter) observe(e antiphon.Event) {
 		if e.Kind == beans {
 			n.lost += max(e.Count, 1)
 		} else {
-			n.unasked++
+			n.held++
 		}
 	})
 }
@@ -138,9 +138,4 @@ func (s *sorter) tally() sorted {
 	n := s.now
 	s.now = sorted{}
 	return n
-}
-
-func (n sorted) text(took time.Duration) string {
-	return fmt.Sprintf("  beans    %d, %.0f a second; %d lost at the sorter\n  jets     %d taken out, the oldest seen %v before; asked too late: %d, and %d were not let through\n  crates   %v\n",
-		n.sent, float64(n.sent)/took.Seconds(), n.lost, n.out, n.oldest.Round(10*time.Microsecond), n.late, n.unasked, n.crates)
 }

@@ -8,46 +8,32 @@ import (
 	"github.com/antiphon-go/antiphon/callback"
 )
 
-// A wire can stall: nothing that is on it arrives meanwhile.
-//
-// Zero value: flows.
-type wire struct{ until atomic.Pointer[time.Time] }
+// stalled is how long a wire stalls.
+const stalled = 150 * time.Millisecond
 
-// stallLater has w stall for d after each of these times.
-func (w *wire) stallLater(d time.Duration, after ...time.Duration) {
-	if d == 0 {
-		return
-	}
-	for _, at := range after {
-		time.AfterFunc(at, func() {
-			until := time.Now().Add(d)
-			w.until.Store(&until)
-		})
-	}
-}
-
-// end makes t an end of w.
-func (w *wire) end(t callback.Transport) callback.Transport { return stalling{t, w} }
-
-type stalling struct {
+// A wire is an end of a connection to which nothing comes while it stalls.
+type wire struct {
 	callback.Transport
-	wire *wire
+	from atomic.Pointer[time.Time] // when it begins to stall
 }
 
-func (s stalling) Listen(ctx context.Context, addr string) (callback.Inbox, error) {
-	in, err := s.Transport.Listen(ctx, addr)
-	return stallingInbox{in, s.wire}, err
+// stallAt has w stall from a time on.
+func (w *wire) stallAt(from time.Time) { w.from.Store(&from) }
+
+func (w *wire) Listen(ctx context.Context, addr string) (callback.Inbox, error) {
+	in, err := w.Transport.Listen(ctx, addr)
+	return inbox{in, w}, err
 }
 
-type stallingInbox struct {
+type inbox struct {
 	callback.Inbox
 	wire *wire
 }
 
-func (in stallingInbox) Receive(ctx context.Context) (callback.Delivery, error) {
+func (in inbox) Receive(ctx context.Context) (callback.Delivery, error) {
 	d, err := in.Inbox.Receive(ctx)
-	if until := in.wire.until.Load(); until != nil {
-		time.Sleep(time.Until(*until))
+	if from := in.wire.from.Load(); from != nil && time.Since(*from) >= 0 {
+		time.Sleep(stalled - time.Since(*from))
 	}
 	return d, err
 }
