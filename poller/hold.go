@@ -76,8 +76,8 @@ func (s *Server) wish(op *antiphon.Operation) time.Duration {
 	if !op.Created.IsZero() {
 		age = max(0, s.clock.Now().Sub(op.Created))
 	}
-	if s.opts.Retry != nil {
-		return max(0, s.opts.Retry(age))
+	if s.opts.PollAfter != nil {
+		return max(0, s.opts.PollAfter(age))
 	}
 	return min(max(age/2, 500*time.Millisecond), 30*time.Second)
 }

@@ -159,7 +159,7 @@ func TestCORS(t *testing.T) {
 // A mistake in the options is the answer to everything.
 func TestBadOptions(t *testing.T) {
 	for name, o := range map[string]poller.ServerOptions{
-		"MaxWait": {MaxWait: -1}, "Heartbeat": {Heartbeat: -1}, "TTL": {TTL: -1}, "Lifetime": {Lifetime: -1},
+		"MaxWait": {MaxWait: -1}, "Heartbeat": {Heartbeat: -1}, "TTL": {TTL: -1}, "KeepResults": {KeepResults: -1},
 		"MaxHeld": {MaxHeld: -1}, "MaxRunning": {MaxRunning: -1}, "MaxKept": {MaxKept: -1}, "MaxBody": {MaxBody: -1}, "MaxResult": {MaxResult: -1},
 		"BaseURL": {BaseURL: "/jobs"}, "Origins": {Origins: []string{"nowhere/path"}},
 	} {

@@ -74,7 +74,7 @@ func TestCancelTooLate(t *testing.T) {
 
 // P10: results are there for the time to live, then 410 for the tombstone time, then 404.
 func TestP10_ResultsAreKeptAndThenGone(t *testing.T) {
-	o := &poller.ServerOptions{TTL: time.Hour, Tombstone: 10 * time.Minute}
+	o := &poller.ServerOptions{KeepResults: time.Hour, Tombstone: 10 * time.Minute}
 	serving(t, slowly, o, func(t *testing.T, s *site) {
 		at := s.start("10").get("Operation-Location")
 		time.Sleep(10 * time.Second)
@@ -104,7 +104,7 @@ func TestP10_ResultsAreKeptAndThenGone(t *testing.T) {
 			t.Error(a)
 		}
 	})
-	o = &poller.ServerOptions{TTL: time.Second, Tombstone: -1}
+	o = &poller.ServerOptions{KeepResults: time.Second, Tombstone: -1}
 	serving(t, double, o, func(t *testing.T, s *site) {
 		id := s.do("POST", "/jobs", "1").get("Operation-Id")
 		time.Sleep(2 * time.Second)

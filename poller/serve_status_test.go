@@ -133,7 +133,7 @@ func TestPace(t *testing.T) {
 		s.do("DELETE", at, "")
 	})
 	own := func(age time.Duration) time.Duration { return age + 1500*time.Millisecond + 1 }
-	serving(t, slowly, &poller.ServerOptions{Retry: own}, func(t *testing.T, s *site) {
+	serving(t, slowly, &poller.ServerOptions{PollAfter: own}, func(t *testing.T, s *site) {
 		a := s.start("1")
 		if a.get("Retry-After") != "2" || a.get("Retry-After-Ms") != "1501" {
 			t.Error(a)

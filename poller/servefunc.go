@@ -14,7 +14,7 @@ import (
 // kept in memory, and ends with the process. It is called once; whether what it fails
 // with is worth trying again is for the client to say.
 //
-// Work that has not ended within ServerOptions.Lifetime, or when the client's patience is
+// Work that has not ended within ServerOptions.TTL, or when the client's patience is
 // over (Antiphon-Timeout-Ms), has its context ended. f learns of the request from
 // antiphon.InfoFrom, of its owner from OwnerHeader there, and reports with
 // antiphon.Report. Its panic is an answer, and the text of its error is shown to the
@@ -34,7 +34,7 @@ func ServeFunc[Q, R any](f future.Func[Q, R], o *ServerOptions) *Server {
 		MaxPayload: int(s.opts.MaxResult), MaxOpen: s.opts.MaxRunning, MaxKept: s.opts.MaxKept, Clock: s.clock,
 	})
 	q, err := queue.New[Q, R](s.opts.Name, backend, &queue.Options{
-		MaxAttempts: 1, TTL: s.opts.Lifetime, KeepResults: s.opts.TTL, MaxPayload: int(s.opts.MaxResult),
+		MaxAttempts: 1, TTL: s.opts.TTL, KeepResults: s.opts.KeepResults, MaxPayload: int(s.opts.MaxResult),
 		Codec: s.opts.Codec, Clock: s.clock,
 	})
 	if err != nil {

@@ -35,9 +35,9 @@ type ServerOptions struct {
 	MaxWait time.Duration
 	// Heartbeat is how often a stream of events says that it is alive. 0 means 15 s.
 	Heartbeat time.Duration
-	// Retry is how long a client is to wait before it looks again at an operation that
+	// PollAfter is how long a client is to wait before it looks again at an operation that
 	// gives no advice itself, by its age. Nil means half the age, from 500 ms to 30 s.
-	Retry func(age time.Duration) time.Duration
+	PollAfter func(age time.Duration) time.Duration
 	// Tombstone is how long an operation that is not kept any more is 410 and not 404.
 	// Of what this server has accepted or shown, the latest 65536 are remembered. 0
 	// means an hour, negative not at all.
@@ -65,15 +65,16 @@ type ServerOptions struct {
 	// shown.
 	Headers []string
 
-	// TTL is how long results are kept, of ServeFunc. 0 means 24 h.
+	// TTL is how long an operation may take, of ServeFunc. 0 means 24 h.
 	TTL time.Duration
-	// Lifetime is how long an operation may take, of ServeFunc. 0 means 24 h.
-	Lifetime time.Duration
+	// KeepResults is how long it is known how an operation ended, of ServeFunc. 0 means
+	// 24 h.
+	KeepResults time.Duration
 	// MaxRunning is how many operations ServeFunc does at once; more are not accepted,
 	// and answered with 429. 0 means 1024.
 	MaxRunning int
 	// MaxKept is how many operations that have ended ServeFunc keeps at the most,
-	// whatever TTL says; the oldest are forgotten first. 0 means 65536.
+	// whatever KeepResults says; the oldest are forgotten first. 0 means 65536.
 	MaxKept int
 	// MaxResult is how many bytes a result of ServeFunc may have. 0 means 4 MiB.
 	MaxResult int64
@@ -100,7 +101,7 @@ func (o *ServerOptions) configure() error {
 		{"Heartbeat", &o.Heartbeat, 15 * time.Second, false},
 		{"Tombstone", &o.Tombstone, time.Hour, true},
 		{"TTL", &o.TTL, 24 * time.Hour, false},
-		{"Lifetime", &o.Lifetime, 24 * time.Hour, false},
+		{"KeepResults", &o.KeepResults, 24 * time.Hour, false},
 	} {
 		if err := orDefault(f.name, f.value, f.def, f.none); err != nil {
 			return err

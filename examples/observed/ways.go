@@ -118,7 +118,7 @@ func overNATS(h *house, name string, f work) (question, error) {
 func polled(h *house, name string, f work) (question, error) {
 	server := poller.ServeFunc(f, &poller.ServerOptions{
 		Name: name, Inline: -1, Observer: h.observe,
-		Retry: func(age time.Duration) time.Duration { return soon },
+		PollAfter: func(age time.Duration) time.Duration { return soon },
 	})
 	h.atEnd(func() { _ = server.Shutdown(context.Background()) })
 	url, err := h.serve(server)

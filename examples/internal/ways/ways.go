@@ -52,7 +52,7 @@ func pipe(s *Stage, price Func) Asker {
 
 func polling(s *Stage, price Func) Asker {
 	soon := func(time.Duration) time.Duration { return 10 * time.Millisecond }
-	url := s.Serve(poller.ServeFunc(price, &poller.ServerOptions{Inline: -1, Retry: soon})) // never with the answer at once
+	url := s.Serve(poller.ServeFunc(price, &poller.ServerOptions{Inline: -1, PollAfter: soon})) // never with the answer at once
 	return poller.Dial[Item, Price](url, &poller.HTTPOptions{
 		Client: s.Client(), Scheduler: &poller.Scheduler{Limit: Conns / 2}, Poll: &poller.Options{Min: 10 * time.Millisecond},
 	})
