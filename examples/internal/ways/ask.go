@@ -30,7 +30,6 @@ type Account struct {
 	Hung     int                    // did not end
 
 	P50, P99 time.Duration
-	Wired    bool  // it has a wire
 	Requests int64 // of HTTP
 	Bytes    int64 // both ways
 
@@ -40,7 +39,7 @@ type Account struct {
 // put puts the questions to a way; if cut is set, all that connects the ends is cut when
 // half of them have ended.
 func put(ctx context.Context, w Way, cut bool) Account {
-	s := newStage(ctx)
+	s := newStage(ctx, false)
 	defer s.end()
 	ask := w.Open(s, (&shop{}).Price)
 
@@ -69,7 +68,7 @@ func put(ctx context.Context, w Way, cut bool) Account {
 	lanes.Wait()
 	slices.Sort(took)
 	a.P50, a.P99 = took[len(took)/2], took[len(took)*99/100]
-	a.Wired, a.Requests, a.Bytes = len(s.wires) > 0, s.requests.Load(), s.bytes()
+	a.Requests, a.Bytes = s.requests.Load(), s.bytes()
 	return a
 }
 

@@ -24,7 +24,7 @@ type Cost struct {
 func pending(ctx context.Context, w Way) (Cost, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	defer cancel()
-	s := newStage(ctx)
+	s := newStage(ctx, true) // a wire costs, too
 	defer s.end()
 	shop := &shop{opinion: make(chan struct{})}
 	ask := w.Open(s, shop.Price)
@@ -55,10 +55,10 @@ func pending(ctx context.Context, w Way) (Cost, error) {
 
 // settle waits until nothing has changed for a while.
 func (s *Stage) settle(shop *shop) {
-	type state struct{ came, bytes, goroutines int64 }
+	type state struct{ came, requests, goroutines int64 }
 	var last state
 	for same := 0; same < 10 && s.ctx.Err() == nil; same++ {
-		now := state{shop.came.Load(), s.bytes(), int64(runtime.NumGoroutine())}
+		now := state{shop.came.Load(), s.requests.Load(), int64(runtime.NumGoroutine())}
 		if now != last {
 			last, same = now, 0
 		}
