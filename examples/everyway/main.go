@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	if _, _, err := ways.Report(context.Background(), os.Stdout, ways.Core...); err != nil {
+	if err := ways.Report(context.Background(), os.Stdout, ways.Core...); err != nil {
 		log.Fatal(err)
 	}
 }

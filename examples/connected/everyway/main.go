@@ -10,6 +10,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log"
 	"net"
 	"os"
@@ -27,13 +28,15 @@ import (
 	"github.com/antiphon-go/antiphon/callback/natscallback"
 	"github.com/antiphon-go/antiphon/callback/wscallback"
 	"github.com/antiphon-go/antiphon/examples/internal/ways"
+	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/natsqueue"
 	"github.com/antiphon-go/antiphon/queue/sqlitequeue"
 )
 
 func main() {
 	all := slices.Concat(ways.Core, connected)
-	if _, _, err := ways.Report(context.Background(), os.Stdout, all...); err != nil {
+	if err := ways.Report(context.Background(), os.Stdout, all...); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -41,11 +44,11 @@ func main() {
 // What ways.Core is to the ways that need no more than the core.
 var connected = []ways.Way{
 	{Name: "WebSocket", Open: webSocket(0)},
-	{Name: "WebSocket, session", Open: webSocket(time.Minute)},
-	{Name: "queue on SQLite", Open: sqlite},
+	{Name: "WebSocket, session", Open: webSocket(time.Minute), Outlasts: true},
+	{Name: "queue on SQLite", Open: sqlite, Outlasts: true},
 	{Name: "NATS", Open: overNATS(1)},
-	{Name: "NATS, asked again", Open: overNATS(10)},
-	{Name: "queue on NATS", Open: natsJobs},
+	{Name: "NATS, asked again", Open: overNATS(20), Outlasts: true},
+	{Name: "queue on NATS", Open: natsJobs, Outlasts: true},
 }
 
 // webSocket is a callback as over the pipe. Sessions outlive their connections for so
@@ -76,21 +79,37 @@ func overNATS(attempts int) func(*ways.Stage, ways.Func) ways.Asker {
 		callback.Serve(shop, "price", price, nil)
 		s.Go(shop.Run)
 		s.Go(customer.Run)
-		return callback.Dial[ways.Item, ways.Price](customer, "price", &callback.DialOptions{
-			Attempts: attempts, Backoff: antiphon.Constant(100 * time.Millisecond),
-		})
+		ask := func(attempts int) ways.Asker {
+			return callback.Dial[ways.Item, ways.Price](customer, "price", &callback.DialOptions{
+				Attempts: attempts, Backoff: antiphon.Constant(50 * time.Millisecond),
+			})
+		}
+		ways.Must(ask(100)(context.Background(), ways.Item{}).Await(context.Background())) // the shop is there
+		return ask(attempts)
 	}
 }
 
 func natsJobs(s *ways.Stage, price ways.Func) ways.Asker {
 	js := ways.Must(jetstream.New(natsServer(s)()))
-	return ways.Queue(s, ways.Must(natsqueue.Open(context.Background(), js, nil)), price)
+	store := ways.Must(natsqueue.Open(context.Background(), js, &natsqueue.Options{Timeout: time.Second}))
+	return keyed(ways.Queue(s, store, price))
+}
+
+// keyed asks again when it is not known whether a job was stored: under the same key it
+// is the same job.
+func keyed(prices *queue.Queue[ways.Item, ways.Price]) ways.Asker {
+	submit := future.Lift(func(ctx context.Context, item ways.Item) (*queue.Job[ways.Price], error) {
+		return prices.Submit(ctx, item, &queue.SubmitOptions{Key: fmt.Sprint(item)})
+	}, &future.Policy{Attempts: 5})
+	return func(ctx context.Context, item ways.Item) *future.Future[ways.Price] {
+		return future.Then(submit(ctx, item), (*queue.Job[ways.Price]).Future)
+	}
 }
 
 func sqlite(s *ways.Stage, price ways.Func) ways.Asker {
 	db := ways.Must(sql.Open("sqlite", filepath.Join(directory(s), "jobs.db")))
 	s.Defer(func() { _ = db.Close() })
-	return ways.Queue(s, ways.Must(sqlitequeue.Open(context.Background(), db, nil)), price)
+	return ways.Queue(s, ways.Must(sqlitequeue.Open(context.Background(), db, nil)), price).Asker(nil)
 }
 
 // natsServer runs a server, and returns what connects to it.
@@ -105,7 +124,8 @@ func natsServer(s *ways.Stage) (dial func() *nats.Conn) {
 	}
 	url := "nats://" + s.Wire(n.Addr().(*net.TCPAddr).String())
 	return func() *nats.Conn {
-		nc := ways.Must(nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond)))
+		nc := ways.Must(nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond),
+			nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})))
 		s.Defer(nc.Close)
 		return nc
 	}

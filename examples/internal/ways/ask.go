@@ -82,6 +82,15 @@ func within(ctx context.Context, ask Asker, item Item) (Price, error) {
 	return ask(asking, item).Await(waiting)
 }
 
+// ended is how many questions have ended.
+func (a *Account) ended() int {
+	n := a.Answered + a.Wrong
+	for _, m := range a.Errors {
+		n += m
+	}
+	return n
+}
+
 func (a *Account) enter(item Item, price Price, err error) {
 	switch {
 	case errors.Is(err, future.ErrPending):

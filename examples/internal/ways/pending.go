@@ -19,6 +19,8 @@ type Cost struct {
 	Goroutines float64
 }
 
+func (c Cost) String() string { return fmt.Sprintf("%5d B, %.2f goroutines", c.Bytes, c.Goroutines) }
+
 // pending asks for antiques, and takes the cost while the shop has no opinion on them.
 // Then all of them are answered.
 func pending(ctx context.Context, w Way) (Cost, error) {

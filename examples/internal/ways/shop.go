@@ -27,6 +27,9 @@ var (
 	errGone      = &antiphon.Error{Code: antiphon.CodeUnavailable, Class: antiphon.ClassUnknown, Reason: "everyway.gone", Message: "the clerk went away with the order", Permanent: true}
 )
 
+// takes is how long the shop looks for an ordinary price.
+const takes = 2 * time.Millisecond
+
 // A shop knows its prices. It has never heard of futures, callbacks, queues or webhooks.
 type shop struct {
 	came    atomic.Int64
@@ -49,7 +52,7 @@ func (s *shop) Price(ctx context.Context, item Item) (Price, error) {
 			return Price{}, ctx.Err()
 		}
 	default:
-		look := time.NewTimer(2 * time.Millisecond)
+		look := time.NewTimer(takes)
 		defer look.Stop()
 		select {
 		case <-look.C:
@@ -62,7 +65,7 @@ func (s *shop) Price(ctx context.Context, item Item) (Price, error) {
 
 func cents(item Item) int { return 100 + 7*item.No }
 
-// question number n: of twenty, two or three end badly.
+// itemNo is what question number n is about: of a hundred, twelve end badly.
 func itemNo(n int) Item {
 	switch {
 	case n%20 == 3:

@@ -104,7 +104,10 @@ func (s *Stage) cut() string {
 	for _, w := range s.wires {
 		conns += w.cut()
 	}
-	if conns > 0 {
+	switch {
+	case conns == 1:
+		what = append(what, "one connection")
+	case conns > 1:
 		what = append(what, fmt.Sprint(conns, " connections"))
 	}
 	for _, f := range s.others {

@@ -22,17 +22,18 @@ type (
 
 // A Way is how questions get to the function, and answers back.
 type Way struct {
-	Name string
-	Open func(s *Stage, price Func) Asker
+	Name     string
+	Open     func(s *Stage, price Func) Asker
+	Outlasts bool // a cut: every question has the answer that it would have had
 }
 
 // Core are the ways that need nothing but this module.
 var Core = []Way{
-	{"in-process future", inProcess},
-	{"callback, in memory", pipe},
-	{"202 and polling", polling},
-	{"signed webhook", push},
-	{"queue, in memory", jobs},
+	{"in-process future", inProcess, true}, // there is nothing to be cut
+	{"callback, in memory", pipe, false},
+	{"202 and polling", polling, true},
+	{"signed webhook", push, true},
+	{"queue, in memory", jobs, true},
 }
 
 func inProcess(_ *Stage, price Func) Asker {
@@ -51,24 +52,25 @@ func pipe(s *Stage, price Func) Asker {
 }
 
 func polling(s *Stage, price Func) Asker {
-	soon := func(time.Duration) time.Duration { return 10 * time.Millisecond }
-	url := s.Serve(poller.ServeFunc(price, &poller.ServerOptions{Inline: -1, PollAfter: soon})) // never with the answer at once
+	shop := poller.ServeFunc(price, &poller.ServerOptions{Inline: -1, PollAfter: soon}) // never with the answer at once
+	url := s.Serve(shop)
 	return poller.Dial[Item, Price](url, &poller.HTTPOptions{
-		Client: s.Client(), Scheduler: &poller.Scheduler{Limit: Conns / 2}, Poll: &poller.Options{Min: 10 * time.Millisecond},
+		Client: s.Client(), Scheduler: &poller.Scheduler{Limit: Conns / 2}, Poll: &poller.Options{Min: soon(0)},
 	})
 }
 
+func soon(time.Duration) time.Duration { return 10 * time.Millisecond }
+
 func jobs(s *Stage, price Func) Asker {
-	return Queue(s, queue.Memory(nil), price)
+	return Queue(s, queue.Memory(nil), price).Asker(nil)
 }
 
-// Queue is the way through a queue, wherever that is kept.
-func Queue(s *Stage, store driver.Backend, price Func) Asker {
-	prices := Must(queue.New[Item, Price]("prices", store, nil))
+// Queue is a queue in a store, and a worker.
+func Queue(s *Stage, store driver.Backend, price Func) *queue.Queue[Item, Price] {
+	prices := Must(queue.New[Item, Price]("prices", store, &queue.Options{Lease: time.Second}))
 	s.Defer(func() { _ = store.Close() }, func() { _ = prices.Close() })
-
 	s.Worker(func(ctx context.Context) error {
 		return prices.Work(ctx, price, &queue.WorkOptions{Drain: 1}) // no time to end in
 	})
-	return prices.Asker(nil)
+	return prices
 }
