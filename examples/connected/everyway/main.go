@@ -91,7 +91,7 @@ func overNATS(attempts int) func(*ways.Stage, ways.Func) ways.Asker {
 
 func natsJobs(s *ways.Stage, price ways.Func) ways.Asker {
 	js := ways.Must(jetstream.New(natsServer(s)()))
-	store := ways.Must(natsqueue.Open(context.Background(), js, &natsqueue.Options{Timeout: time.Second}))
+	store := ways.Must(natsqueue.Open(context.Background(), js, &natsqueue.Options{Timeout: 2 * time.Second}))
 	return keyed(ways.Queue(s, store, price))
 }
 
@@ -100,7 +100,7 @@ func natsJobs(s *ways.Stage, price ways.Func) ways.Asker {
 func keyed(prices *queue.Queue[ways.Item, ways.Price]) ways.Asker {
 	submit := future.Lift(func(ctx context.Context, item ways.Item) (*queue.Job[ways.Price], error) {
 		return prices.Submit(ctx, item, &queue.SubmitOptions{Key: fmt.Sprint(item)})
-	}, &future.Policy{Attempts: 5})
+	}, &future.Policy{Attempts: 5, Limit: ways.Lanes})
 	return func(ctx context.Context, item ways.Item) *future.Future[ways.Price] {
 		return future.Then(submit(ctx, item), (*queue.Job[ways.Price]).Future)
 	}
