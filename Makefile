@@ -35,7 +35,7 @@ guarantees: ## write docs/guarantees.md
 	go run ./internal/tools/guarantees
 
 snippets: ## rewrite the code in Markdown from the code it names
-	go run ./internal/tools/snippets -fix README.md $(wildcard docs/*.md)
+	go run ./internal/tools/snippets -fix $(shell git ls-files '*.md')
 
 cover: ## coverage of the core
 	.ci/run cover

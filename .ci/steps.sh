@@ -107,18 +107,25 @@ step_generate() {
 	echo "generated code and docs/guarantees.md are up to date; docs/*.openapi.json are what they say"
 }
 
-# The README's commands are run as they stand there, and its code is compiled.
+# The commands in Markdown are run as they stand there, and its code is compiled.
 step_readme() {
-	local check commands want
+	local check commands want n
 	check=$(tool ./snippets) || return 1
-	"$check" README.md $(git ls-files 'docs/*.md') || return 1
-	commands=$("$check" -run README.md)
+	"$check" $(git ls-files '*.md') || return 1
+	commands=$("$check" -run README.md | sed 's/ *#.*//')
 	for want in "go run ./examples/quickstart" "go test work"; do
 		grep -qxF "$want" <<<"$commands" || { hint "README.md must have a block <!-- run --> with: $want"; return 1; }
 	done
+	commands=$("$check" -run $(git ls-files '*.md') | sed 's/ *#.*//' | grep -vxF 'go test work' | awk '!seen[$0]++')
+	while read -r want; do
+		echo "\$ $want"
+		bash -euo pipefail -c "$want" </dev/null || { hint "this command of a Markdown file does not work: $want"; return 1; }
+	done <<<"$commands"
+	[ -z "$(git status --porcelain)" ] || [ "${CI:-}" != true ] || { git status --short; hint "commands in Markdown may not change the clone"; return 1; }
+	n=$(wc -l <<<"$commands")
 	go test -v work >"$logs/work.log" 2>&1 || { grep -vE '^(=== |\s*--- PASS|PASS)' "$logs/work.log"; hint "go test work"; return 1; }
 	grep -E '^\s*--- PASS' "$logs/work.log"
-	echo "go test work: $(grep -cE '^\s*--- PASS' "$logs/work.log") tests; snippets equal to code"
+	echo "go test work: $(grep -cE '^\s*--- PASS' "$logs/work.log") tests; snippets equal to code; $n commands work"
 }
 
 step_quickstart() { go run ./examples/quickstart; }

@@ -1,14 +1,15 @@
 // Packcheck uses the modules as their users get them. It packs every tagged module
-// of modules.txt as a module proxy would, and unpacks it elsewhere. Against the
-// packed core it builds and runs the README's first program, in a module of its own,
-// and checks that the program links nothing but the standard library, the core, and
-// the modules that the core is allowed; against each of the others it builds a
-// program that imports it.
+// of modules.txt as a module proxy would, and unpacks it elsewhere. Beside the packed
+// core it is a newcomer: in an empty directory it pastes the first program of the README
+// and runs the README's commands for that, which have to print what the README says. The
+// program must link nothing but the standard library, the core, and the modules that the
+// core is allowed. Against each of the other modules it builds a program that imports it.
 package main
 
 import (
 	"bytes"
 	"debug/buildinfo"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -19,18 +20,14 @@ import (
 
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/zip"
+
+	"github.com/antiphon-go/antiphon/internal/tools/markdown"
 )
 
 const core = "github.com/antiphon-go/antiphon"
 
 // allowed are the modules that a user of the core links.
 var allowed = []string{core, "golang.org/x/sync", "github.com/benbjohnson/clock"}
-
-// program is what the README begins with, and want is what it prints.
-const (
-	program = "examples/hello/main.go"
-	want    = "asked\n[4 8] <nil>\n"
-)
 
 func main() {
 	log.SetFlags(0)
@@ -44,7 +41,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("a scratch user of the packed core builds, runs and links only %v; adapters that build from outside: %d\n", allowed, n)
+	fmt.Printf("the README's first program, in an empty module beside the packed core, prints what it has to and links only %v; adapters that build from outside: %d\n", allowed, n)
 }
 
 func run(dir string) (adapters int, err error) {
@@ -52,11 +49,11 @@ func run(dir string) (adapters int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	packed := filepath.Join(dir, "core")
+	packed := filepath.Join(dir, "antiphon") // as the README says
 	if err := pack(core, ".", packed); err != nil {
 		return 0, fmt.Errorf("the core cannot be packed: %w", err)
 	}
-	if err := useCore(dir, packed); err != nil {
+	if err := newcomer(filepath.Join(dir, "newcomer")); err != nil {
 		return 0, err
 	}
 	for _, m := range nested {
@@ -82,22 +79,31 @@ func tagged() (dirs []string, err error) {
 	return dirs, nil
 }
 
-// useCore builds and runs the README's first program.
-func useCore(dir, packed string) error {
-	source, err := os.ReadFile(program)
+// newcomer does in the empty directory dir, beside the core, what the README says.
+func newcomer(dir string) error {
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		return err
 	}
-	binary, err := build(filepath.Join(dir, "user"), source, core+"="+packed)
+	blocks := markdown.Blocks(string(readme))
+	program, output := markdown.First(blocks, "go"), markdown.First(blocks, "text")
+	i := slices.IndexFunc(blocks, func(b markdown.Block) bool { return b.Lang == "sh" && b.Comment == "run: newcomer" })
+	if program == nil || output == nil || i < 0 {
+		return errors.New("the README needs a program, what it prints as text, and <!-- run: newcomer --> commands to run it")
+	}
+	if err := paste(dir, []byte(program.Body)); err != nil {
+		return err
+	}
+	out, err := command(dir, "bash", "-euc", blocks[i].Body)
 	if err != nil {
 		return err
 	}
-	out, err := command(dir, binary)
-	if err != nil {
-		return err
+	if string(out) != output.Body {
+		return fmt.Errorf("the README's program printed %q, and the README says %q", out, output.Body)
 	}
-	if string(out) != want {
-		return fmt.Errorf("%s printed %q from outside, want %q", program, out, want)
+	binary := filepath.Join(dir, "user")
+	if _, err := command(dir, "go", "build", "-o", binary, "."); err != nil {
+		return err
 	}
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
@@ -125,10 +131,7 @@ func useAdapter(dir, packedCore, m string) error {
 // build compiles source in a module of its own under replacements, and returns the
 // binary.
 func build(dir string, source []byte, replace ...string) (binary string, err error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), source, 0o666); err != nil {
+	if err := paste(dir, source); err != nil {
 		return "", err
 	}
 	binary = filepath.Join(dir, "user")
@@ -143,6 +146,14 @@ func build(dir string, source []byte, replace ...string) (binary string, err err
 		}
 	}
 	return binary, nil
+}
+
+// paste makes source the program in directory dir.
+func paste(dir string, source []byte) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "main.go"), source, 0o666)
 }
 
 // pack writes the module in directory from to dir as it would be published: without

@@ -1,49 +1,64 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/format"
 	"go/parser"
 	"go/token"
 	"strings"
+
+	"github.com/antiphon-go/antiphon/internal/tools/markdown"
 )
 
-// check compares the Go blocks of text with the code they name. It returns the
-// text with the blocks replaced by that code, and what was wrong.
+// check compares the Go blocks of text with the code they name, and looks at what is
+// said of the others. It returns the text with the blocks replaced by that code, and
+// what was wrong.
 func check(text string, read func(string) ([]byte, error)) (fixed string, problems []string) {
 	lines := strings.SplitAfter(text, "\n")
-	found := blocks(text)
+	found := markdown.Blocks(text)
 	for i := len(found) - 1; i >= 0; i-- { // backwards, so that line numbers stay true
 		b := found[i]
-		if b.lang != "go" {
-			continue
-		}
 		complain := func(format string, args ...any) {
-			problems = append(problems, fmt.Sprintf("line %d: %s", b.start, fmt.Sprintf(format, args...)))
+			problems = append(problems, fmt.Sprintf("line %d: %s", b.Start, fmt.Sprintf(format, args...)))
 		}
-		source, ok := strings.CutPrefix(b.comment, "snippet: ")
-		if !ok {
-			complain("a block of Go without a <!-- snippet: … --> comment before it")
-			continue
-		}
-		if source == "fragment" {
-			if _, err := format.Source([]byte(b.body)); err != nil {
-				complain("the fragment does not parse: %v", err)
+		switch {
+		case b.Odd:
+			complain("a block has to begin and end with three backticks at the beginning of a line")
+		case b.Lang == "text" || b.Lang == "http" || b.Lang == "json":
+		case b.Lang == "sh":
+			if why, ok := strings.CutPrefix(b.Comment, "not run: "); b.Comment != "run" && b.Comment != "run: newcomer" && (!ok || why == "") {
+				complain("a block of sh without <!-- run -->, or <!-- not run: why -->, before it")
 			}
-			continue
-		}
-		want, err := extract(source, read)
-		if err != nil {
-			complain("%v", err)
-			continue
-		}
-		if b.body != want {
-			complain("the block is not what %s says:\n--- Markdown\n%s--- code\n%s", source, b.body, want)
-			lines = append(lines[:b.start], append([]string{want}, lines[b.end:]...)...)
+		case b.Lang != "go":
+			complain("a block of %q, which nothing checks: go, sh, text, http or json", b.Lang)
+		default:
+			want, err := wanted(b, read)
+			if err != nil {
+				complain("%v", err)
+			} else if b.Body != want {
+				complain("the block is not what it has to be:\n--- Markdown\n%s--- code\n%s", b.Body, want)
+				lines = append(lines[:b.Start], append([]string{want}, lines[b.End:]...)...)
+			}
 		}
 	}
 	return strings.Join(lines, ""), problems
+}
+
+// wanted returns what the Go block b has to be.
+func wanted(b markdown.Block, read func(string) ([]byte, error)) (string, error) {
+	source, ok := strings.CutPrefix(b.Comment, "snippet: ")
+	switch {
+	case !ok:
+		return "", errors.New("a block of Go without a <!-- snippet: … --> comment before it")
+	case source != "fragment":
+		return extract(source, read)
+	}
+	if _, err := format.Source([]byte(b.Body)); err != nil {
+		return "", fmt.Errorf("the fragment does not parse: %w", err)
+	}
+	return b.Body, nil
 }
 
 // extract returns the code that source, "file.go" or "file.go#Func", stands for.

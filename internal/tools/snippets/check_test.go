@@ -20,18 +20,30 @@ func read(string) ([]byte, error) { return []byte(code), nil }
 
 func TestBlocks(t *testing.T) {
 	equal := "text\n<!-- snippet: p.go#Example -->\n```go\nx := 1\nif x > 0 {\n\tprint(x)\n}\n```\nmore\n"
-	for name, c := range map[string]struct {
+	type trial struct {
 		text     string
 		fixed    string
 		problems int
-	}{
+	}
+	same := func(text string, problems int) trial { return trial{text, text, problems} }
+	for name, c := range map[string]trial{
 		"equal":           {equal, equal, 0},
 		"different":       {strings.Replace(equal, "x := 1", "x := 2", 1), equal, 1},
 		"without comment": {"```go\nx := 1\n```\n", "```go\nx := 1\n```\n", 1},
 		"no function":     {strings.Replace(equal, "#Example", "#Other", 1), strings.Replace(equal, "#Example", "#Other", 1), 1},
 		"fragment":        {"<!-- snippet: fragment -->\n```go\ntype T int\n```\n", "<!-- snippet: fragment -->\n```go\ntype T int\n```\n", 0},
 		"bad fragment":    {"<!-- snippet: fragment -->\n```go\ntype T {\n```\n", "<!-- snippet: fragment -->\n```go\ntype T {\n```\n", 1},
-		"other language":  {"```sh\nls\n```\n", "```sh\nls\n```\n", 0},
+		"no code":         same("```text\na\n```\n```http\na\n```\n```json\na\n```\n", 0),
+		"other language":  same("```js\na()\n```\n", 1),
+		"no language":     same("```\nls\n```\n", 1),
+		"run":             same("<!-- run -->\n```sh\nls\n```\n", 0),
+		"run elsewhere":   same("<!-- run: newcomer -->\n```sh\nls\n```\n", 0),
+		"not run":         same("<!-- not run: it takes an hour -->\n```sh\nls\n```\n", 0),
+		"not run, so":     same("<!-- not run: -->\n```sh\nls\n```\n", 1),
+		"sh":              same("```sh\nls\n```\n", 1),
+		"indented":        same("- item\n\n  ```go\n  x := 1\n  ```\n", 1),
+		"tildes":          same("~~~go\nx := 1\n~~~\n", 1),
+		"no end":          same("```text\na\n", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			fixed, problems := check(c.text, read)
@@ -42,12 +54,5 @@ func TestBlocks(t *testing.T) {
 				t.Errorf("%d problems, want %d: %q", len(problems), c.problems, problems)
 			}
 		})
-	}
-}
-
-func TestRunBlocks(t *testing.T) {
-	found := blocks("<!-- run -->\n```sh\ngo test work\n```\n```sh\nrm -rf x\n```\n")
-	if len(found) != 2 || found[0].comment != "run" || found[0].body != "go test work\n" || found[1].comment != "" {
-		t.Errorf("found %+v", found)
 	}
 }

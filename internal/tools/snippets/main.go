@@ -1,5 +1,6 @@
 // Snippets keeps the code in Markdown files equal to code that is compiled and
-// tested. A block of Go stands behind a comment that names where it comes from:
+// tested, and knows which commands in them have to work. A block of Go stands behind a
+// comment that names where it comes from:
 //
 //	<!-- snippet: future/example_test.go#Example -->
 //
@@ -9,11 +10,15 @@
 //
 //	<!-- snippet: fragment -->
 //
-// A block of Go without a comment is an error. Blocks of sh behind
+// A block of sh stands behind one of
 //
 //	<!-- run -->
+//	<!-- run: newcomer -->
+//	<!-- not run: why -->
 //
-// are commands that must work; -run prints them instead of checking anything.
+// The first are commands for a clone, the second for a module of one's own beside it,
+// which packcheck runs. -run prints the first instead of checking anything. Blocks of
+// text, http and json are no code. All else is an error.
 //
 //	snippets [-fix] [-run] FILE.md ...
 package main
@@ -23,7 +28,8 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"strings"
+
+	"github.com/antiphon-go/antiphon/internal/tools/markdown"
 )
 
 func main() {
@@ -40,9 +46,9 @@ func main() {
 		}
 		text := string(data)
 		if *run {
-			for _, b := range blocks(text) {
-				if b.lang == "sh" && b.comment == "run" {
-					fmt.Print(b.body)
+			for _, b := range markdown.Blocks(text) {
+				if b.Lang == "sh" && b.Comment == "run" {
+					fmt.Print(b.Body)
 				}
 			}
 			continue
@@ -60,38 +66,6 @@ func main() {
 		wrong += len(problems)
 	}
 	if wrong > 0 {
-		log.Fatalf("%d blocks differ from the code; `make snippets` rewrites them from it", wrong)
+		log.Fatalf("%d blocks are wrong, or differ from the code; `make snippets` rewrites them from it", wrong)
 	}
-}
-
-// A block is a fenced block of code.
-type block struct {
-	comment    string // of the line before it, or ""
-	lang       string
-	body       string
-	start, end int // of the body, in lines of the file
-}
-
-func blocks(text string) []block {
-	var found []block
-	lines := strings.SplitAfter(text, "\n")
-	for i := 0; i < len(lines); i++ {
-		lang, ok := strings.CutPrefix(lines[i], "```")
-		if !ok {
-			continue
-		}
-		b := block{lang: strings.TrimSpace(lang), start: i + 1}
-		if i > 0 {
-			c := strings.TrimSpace(lines[i-1])
-			if c, ok := strings.CutPrefix(c, "<!--"); ok {
-				b.comment = strings.TrimSpace(strings.TrimSuffix(c, "-->"))
-			}
-		}
-		for i++; i < len(lines) && !strings.HasPrefix(lines[i], "```"); i++ {
-			b.body += lines[i]
-		}
-		b.end = i
-		found = append(found, b)
-	}
-	return found
 }
