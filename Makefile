@@ -1,5 +1,5 @@
 # Thin verbs over go and .ci/run.
-.PHONY: help quickstart test race vet lint bench benchtable fuzz api guarantees snippets cover tidy ci
+.PHONY: help quickstart test race vet lint bench benchtable fuzz api guarantees reference snippets cover tidy ci
 
 help: ## what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
@@ -33,6 +33,9 @@ api: ## write down the exported API
 
 guarantees: ## write docs/guarantees.md
 	go run ./internal/tools/guarantees
+
+reference: ## write docs/reference.md
+	go run ./internal/tools/reference
 
 snippets: ## rewrite the code in Markdown from the code it names
 	go run ./internal/tools/snippets -fix $(shell git ls-files '*.md')

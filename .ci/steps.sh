@@ -98,13 +98,13 @@ step_lint() {
 step_generate() {
 	go generate ./examples/asker || return 1
 	git diff --exit-code -- examples/asker && [ -z "$(git status --porcelain -- examples/asker)" ] || { hint "commit what go generate ./examples/asker makes"; return 1; }
-	local openapi guarantees
-	guarantees=$(tool ./guarantees) || return 1
-	"$guarantees" -o "$logs/guarantees.md" && diff -u docs/guarantees.md "$logs/guarantees.md" ||
-		{ hint "give each promise a test that carries its number; then make guarantees, and commit docs/guarantees.md"; return 1; }
+	local openapi made
+	for made in guarantees reference; do
+		"$(tool "./$made")" -o "$logs/$made.md" && diff -u "docs/$made.md" "$logs/$made.md" || { hint "make $made, and commit docs/$made.md"; return 1; }
+	done
 	openapi=$(tool ./openapicheck) || return 1
 	"$openapi" docs/*.openapi.json || { hint "mend the document: it has to be OpenAPI 3.1"; return 1; }
-	echo "generated code and docs/guarantees.md are up to date; docs/*.openapi.json are what they say"
+	echo "generated code, docs/guarantees.md and docs/reference.md are up to date; docs/*.openapi.json are what they say"
 }
 
 # The commands in Markdown are run as they stand there, and its code is compiled.

@@ -49,6 +49,16 @@
 // A [Group] lets concurrent askers of one key share a call. A [Lazy] makes a
 // value on first use and retries what failed.
 //
+// # What is told
+//
+// The Observer of a [Policy] gets these events, with the policy's name as Kind.
+//
+//	future.retry    an attempt failed with Err; the next comes after Duration
+//	future.timeout  an attempt took longer than Duration
+//	future.hedge    an attempt was doubled after Duration
+//	future.late     a call returned, with Err or without, after its attempt had been
+//	                decided
+//
 // # What holds for all of it
 //
 //   - F1 A promise settles at most once: of all calls to Resolve, Reject and

@@ -55,11 +55,8 @@ type Policy struct {
 
 	// Name is the Kind of the events.
 	Name string
-	// Observer is told of these events: future.retry (an attempt failed with
-	// Err, the next comes after Duration), future.timeout (an attempt took
-	// longer than Duration), future.hedge (an attempt was doubled after
-	// Duration), and future.late (a call returned, with Err or without, after
-	// its attempt had been decided). nil means nobody.
+	// Observer is told of the events listed in the package comment. nil means
+	// nobody.
 	Observer antiphon.Observer
 	// Clock measures Timeout, Backoff and Hedge. nil means the real one.
 	Clock clock.Clock

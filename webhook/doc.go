@@ -49,18 +49,18 @@
 //
 // Observers get these events. Kind is the endpoint, ID the message's.
 //
-//	webhook.rejected     a push was refused, for the reason Err
-//	webhook.received     a message was handled, and took Duration; Err if that failed
-//	webhook.duplicate    a message came again, and was not handled again
-//	webhook.unhandled    nobody handles messages of this type
-//	webhook.dropped      a handler gave a message up because of Err
-//	webhook.orphan       an answer came to a URL that nobody waits at, for the reason Err
-//	webhook.attempt      a delivery was tried and took Duration; Err if it failed
-//	webhook.delivered    a message arrived, Duration after it was accepted
-//	webhook.dead         a message was given up because of Err
-//	webhook.disabled     an endpoint gets nothing any more, because of Err
-//	webhook.broken       an endpoint is left alone for Duration, because of Err
-//	webhook.store_failed the store of deliveries or of seen messages failed with Err
+//	webhook.rejected        a push was refused, for the reason Err
+//	webhook.received        a message was handled, and took Duration; Err if that failed
+//	webhook.duplicate       a message came again, and was not handled again
+//	webhook.unhandled       nobody handles messages of this type
+//	webhook.dropped         a handler gave a message up because of Err
+//	webhook.orphan          an answer came to a URL that nobody waits at, for the reason Err
+//	webhook.attempt         a delivery was tried and took Duration; Err if it failed
+//	webhook.delivered       a message arrived, Duration after it was accepted
+//	webhook.dead            a message was given up because of Err
+//	webhook.disabled        an endpoint gets nothing any more, because of Err
+//	webhook.broken          an endpoint is left alone for Duration, because of Err
+//	webhook.store_failed    the store of deliveries or of seen messages failed with Err
 //
 // # What holds for all of it
 //

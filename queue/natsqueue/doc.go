@@ -53,4 +53,13 @@
 // payload is in the record, and is written again with each. Puts with a Capacity are
 // made one after another. A put has at most 900 jobs, a payload a little less than half
 // of the server's max_payload.
+//
+// # What is told
+//
+// Observers get these events. Kind is the queue, ID the job's.
+//
+//	nats.stalled    a queue's records cannot be followed, because of Err
+//	nats.resumed    and can again, after Duration
+//	nats.contended  others were quicker Count times in a row
+//	nats.unread     a record cannot be read, because of Err, and harms nobody
 package natsqueue

@@ -38,9 +38,7 @@ type Options struct {
 	// MaxPayload is how many bytes a payload, a result or a checkpoint may have. 0
 	// means 16 MiB.
 	MaxPayload int
-	// Observer is told of sqlite.busy and sqlite.failed: a transaction could not be
-	// made, for the reason Err, and those who waited for it were told. nil means
-	// nobody.
+	// Observer is told of the events listed in the package comment. nil means nobody.
 	Observer antiphon.Observer
 	// Clock measures all times. nil means the real one.
 	Clock clock.Clock

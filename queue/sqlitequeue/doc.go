@@ -36,4 +36,12 @@
 //
 // [Backend.PutTx] puts jobs within a transaction of yours, with queue.SubmitTx: they are
 // there when it commits, with the rest of what it did.
+//
+// # What is told
+//
+// Observers get these events. Those who waited for the transaction are told too.
+//
+//	sqlite.busy    a transaction could not be made, for the reason Err: somebody else
+//	               held the database
+//	sqlite.failed  it could not be made for another reason Err
 package sqlitequeue
