@@ -18,7 +18,8 @@
 //
 // The first are commands for a clone, the second for a module of one's own beside it,
 // which packcheck runs. -run prints the first instead of checking anything. Blocks of
-// text, http and json are no code. All else is an error.
+// text, http and json are no code. All else is an error, and so is a link to a file that
+// is not there.
 //
 //	snippets [-fix] [-run] FILE.md ...
 package main
@@ -63,9 +64,13 @@ func main() {
 			}
 			continue
 		}
-		wrong += len(problems)
+		dead := links(name, text, os.DirFS("."))
+		for _, p := range dead {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", name, p)
+		}
+		wrong += len(problems) + len(dead)
 	}
 	if wrong > 0 {
-		log.Fatalf("%d blocks are wrong, or differ from the code; `make snippets` rewrites them from it", wrong)
+		log.Fatalf("%d are wrong; `make snippets` rewrites what differs from the code", wrong)
 	}
 }
