@@ -27,7 +27,7 @@ type inbox struct {
 	mu      sync.Mutex
 	subs    []*nats.Subscription
 	dropped []int // of each, that we know of
-	queue   []arrival
+	queue   ring[arrival]
 	bytes   int
 	breaks  int // in the queue
 	closing bool
@@ -191,7 +191,7 @@ func (in *inbox) put(a arrival) bool {
 	case a.size > 0 && in.bytes > 0 && in.bytes+a.size > in.t.opts.Inbox:
 		return false
 	}
-	in.queue = append(in.queue, a)
+	in.queue.push(a)
 	in.bytes += a.size
 	signal(in.came)
 	return true
@@ -205,7 +205,7 @@ func (in *inbox) broke() {
 		return
 	}
 	in.breaks++
-	in.queue = append(in.queue, arrival{err: callback.ErrDisconnected})
+	in.queue.push(arrival{err: callback.ErrDisconnected})
 	signal(in.came)
 }
 
@@ -232,14 +232,10 @@ func (in *inbox) Receive(ctx context.Context) (callback.Delivery, error) {
 func (in *inbox) pop() (a arrival, ok bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.queue) == 0 {
+	if in.queue.n == 0 {
 		return a, false
 	}
-	a = in.queue[0]
-	in.queue[0] = arrival{}
-	if in.queue = in.queue[1:]; len(in.queue) == 0 {
-		in.queue = nil
-	}
+	a = in.queue.pop()
 	in.bytes -= a.size
 	if a.err == callback.ErrDisconnected {
 		in.breaks--
@@ -250,7 +246,7 @@ func (in *inbox) pop() (a arrival, ok bool) {
 // finished reports whether nothing is there and nothing will come.
 func (in *inbox) finished() bool {
 	in.mu.Lock()
-	over := in.ended && len(in.queue) == 0
+	over := in.ended && in.queue.n == 0
 	first := over && !in.told
 	in.told = in.told || over
 	in.mu.Unlock()

@@ -42,21 +42,17 @@ type outbox struct {
 }
 
 type queue struct {
-	q     []outgoing
+	ring[outgoing]
 	bytes int
 }
 
 func (q *queue) push(o outgoing) {
-	q.q = append(q.q, o)
+	q.ring.push(o)
 	q.bytes += o.size
 }
 
 func (q *queue) pop() outgoing {
-	o := q.q[0]
-	q.q[0] = outgoing{}
-	if q.q = q.q[1:]; len(q.q) == 0 {
-		q.q = nil
-	}
+	o := q.ring.pop()
 	q.bytes -= o.size
 	return o
 }
@@ -64,7 +60,7 @@ func (q *queue) pop() outgoing {
 // fits: one message always does.
 func (t *Transport) fits(l lane, size int) bool {
 	q := &t.out.lane[l]
-	return len(q.q) == 0 || q.bytes+size <= t.opts.Buffer>>l
+	return q.n == 0 || q.bytes+size <= t.opts.Buffer>>l
 }
 
 // Send puts m into the buffer from which it is published. It waits for room there, and
@@ -142,7 +138,7 @@ func (t *Transport) next() (o outgoing, ok bool) {
 		return o, false
 	}
 	for l := range t.out.lane {
-		if q := &t.out.lane[l]; len(q.q) > 0 {
+		if q := &t.out.lane[l]; q.n > 0 {
 			o = q.pop()
 			t.out.busy = true
 			if t.out.room != nil {
