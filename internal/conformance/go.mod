@@ -23,6 +23,7 @@ require (
 	cloud.google.com/go/auth/oauth2adapt v0.3.1 // indirect
 	cloud.google.com/go/compute/metadata v0.10.0 // indirect
 	github.com/Azure/azure-sdk-for-go/sdk/internal v1.13.0 // indirect
+	github.com/antiphon-go/antiphon/callback/natscallback v0.0.0
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/benbjohnson/clock v1.3.5 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
@@ -63,5 +64,6 @@ require (
 
 replace (
 	github.com/antiphon-go/antiphon => ../..
+	github.com/antiphon-go/antiphon/callback/natscallback => ../../callback/natscallback
 	github.com/antiphon-go/antiphon/queue/sqlitequeue => ../../queue/sqlitequeue
 )

@@ -20,11 +20,12 @@ func TestX8_Law(t *testing.T) {
 		"one connection": {"", 1, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			url := run(t)
 			futuretest.TestAsker(t, futuretest.Way{
 				ExactlyOnce: true,
 				Patience:    patience,
 				Open: func(tb testing.TB, f futuretest.Func) futuretest.Asker {
-					url, work := sharedServer(tb).ClientURL(), "law."+nats.NewInbox()
+					work := "law." + nats.NewInbox()
 					serve := func(p *callback.Peer) {
 						callback.Serve(p, work, f, &callback.ServeOptions{Group: c.group})
 					}

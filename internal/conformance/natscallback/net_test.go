@@ -3,84 +3,27 @@ package natscallback_test
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/callback/natscallback"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/conformance/natscallback/wire"
+	"github.com/antiphon-go/antiphon/internal/conformance/natsd"
 )
 
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
 
-// start runs a server on a port of the loopback; 0 means any.
-func start(tb testing.TB, port int) *server.Server {
+// run runs a server until the test ends, and returns where it is.
+func run(tb testing.TB) string {
 	tb.Helper()
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, NoLog: true})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	go s.Start()
-	if !s.ReadyForConnections(patience) {
-		tb.Fatal("the server did not start")
-	}
-	return s
-}
-
-func end(s *server.Server) {
-	s.Shutdown()
-	s.WaitForShutdown()
-}
-
-// a server that tests share: they use names of their own.
-var shared struct {
-	once sync.Once
-	*server.Server
-}
-
-func sharedServer(tb testing.TB) *server.Server {
-	shared.once.Do(func() { shared.Server = start(tb, 0) })
-	if shared.Server == nil {
-		tb.Fatal("the server did not start")
-	}
-	return shared.Server
-}
-
-// narrow dials connections that hold little.
-type narrow struct{}
-
-func (narrow) Dial(network, addr string) (net.Conn, error) {
-	c, err := net.Dial(network, addr)
-	if err == nil {
-		_ = c.(*net.TCPConn).SetWriteBuffer(fewBytes)
-	}
-	return c, err
-}
-
-// connect is a connection that never gives up.
-func connect(tb testing.TB, url string, o ...nats.Option) *nats.Conn {
-	tb.Helper()
-	nc, err := nats.Connect(url, append([]nats.Option{
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(10 * time.Millisecond),
-		nats.ReconnectJitter(0, 0),
-		nats.SetCustomDialer(narrow{}),
-		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
-	}, o...)...)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return nc
+	return natsd.Run(tb, nil).URL()
 }
 
 // over is a transport over nc.
@@ -91,6 +34,12 @@ func over(tb testing.TB, nc *nats.Conn, o *natscallback.Options) *natscallback.T
 		tb.Fatal(err)
 	}
 	return t
+}
+
+// connect is a connection that never gives up.
+func connect(tb testing.TB, url string, o ...nats.Option) *nats.Conn {
+	tb.Helper()
+	return wire.Connect(tb, url, o...)
 }
 
 // peer runs a peer on a connection of its own until the test ends.

@@ -21,7 +21,7 @@ import (
 // time it had. Nothing is left of it, and nothing comes later.
 func TestNobodyListens(t *testing.T) {
 	var o told
-	p := peer(t, sharedServer(t).ClientURL(), &callback.PeerOptions{Observer: o.observe}, nil)
+	p := peer(t, run(t), &callback.PeerOptions{Observer: o.observe}, nil)
 	ask := callback.Dial[int, int](p, "nobody."+nats.NewInbox(), &callback.DialOptions{Timeout: 24 * time.Hour})
 	fs := make([]*future.Future[int], 100)
 	for i := range fs {
@@ -51,7 +51,7 @@ func TestNobodyListens(t *testing.T) {
 
 // Answerers in a group share the asks; each is done once.
 func TestGroupsShareAsks(t *testing.T) {
-	url, name := sharedServer(t).ClientURL(), t.Name()
+	url, name := run(t), t.Name()
 	var mu sync.Mutex
 	done := map[int]int{}
 	var by [3]atomic.Int64
@@ -93,15 +93,15 @@ func TestGroupsShareAsks(t *testing.T) {
 // An answerer that shuts down loses nothing that was asked: each ask is answered, or was
 // not accepted and may be asked elsewhere.
 func TestShutdownLosesNothing(t *testing.T) {
-	s := sharedServer(t)
+	url := run(t)
 	for range 5 {
 		name := "drain." + nats.NewInbox()
-		nc := connect(t, s.ClientURL())
+		nc := connect(t, url)
 		defer nc.Close()
 		leaving := peerOn(t, over(t, nc, nil), nil, func(p *callback.Peer) {
 			callback.Serve(p, name, echo, &callback.ServeOptions{Queue: 10_000})
 		})
-		p := peer(t, s.ClientURL(), nil, nil)
+		p := peer(t, url, nil, nil)
 		ask := callback.Dial[int, int](p, name, &callback.DialOptions{Timeout: patience})
 		var fs []*future.Future[int]
 		down, half := make(chan error, 1), make(chan struct{})
@@ -147,7 +147,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 // A native client needs no more than the fields of NATS, and the conventions of its
 // services for errors. It never gets what is for us alone.
 func TestOthers(t *testing.T) {
-	url, name := sharedServer(t).ClientURL(), t.Name()
+	url, name := run(t), t.Name()
 	native := connect(t, url)
 	defer native.Close()
 	failure := antiphon.Errorf(antiphon.CodeNotFound, "no\nsuch thing")
@@ -224,8 +224,8 @@ func TestOthers(t *testing.T) {
 // What an inbox has no room for is dropped, told, and the asker of a request learns that
 // it was not accepted. When there is room again, all goes on.
 func TestSlowConsumer(t *testing.T) {
-	s := sharedServer(t)
-	slow, quick := connect(t, s.ClientURL()), connect(t, s.ClientURL())
+	url := run(t)
+	slow, quick := connect(t, url), connect(t, url)
 	defer slow.Close()
 	defer quick.Close()
 	var o told
@@ -274,8 +274,8 @@ func TestSlowConsumer(t *testing.T) {
 
 // What nats.go drops itself, because an inbox does not even take what comes, is told.
 func TestSlowConsumerOfNATS(t *testing.T) {
-	s := sharedServer(t)
-	nc, native := connect(t, s.ClientURL()), connect(t, s.ClientURL())
+	url := run(t)
+	nc, native := connect(t, url), connect(t, url)
 	defer nc.Close()
 	defer native.Close()
 	var o told

@@ -3,18 +3,17 @@ package natscallback_test
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/callback/natscallback"
 	"github.com/antiphon-go/antiphon/future"
+	"github.com/antiphon-go/antiphon/internal/conformance/natsd"
 )
 
 var none = context.Background()
@@ -40,18 +39,16 @@ func blocking(name string, begun chan<- int, release <-chan struct{}) func(*call
 // C6: when the server dies, what was asked fails at once, as unknown; what is asked while
 // it is down waits for the next, and is answered, without anybody doing anything.
 func TestC6_ServerRestarts(t *testing.T) {
-	s := start(t, 0)
-	port := s.Addr().(*net.TCPAddr).Port
-	defer func() { end(s) }()
+	s := natsd.Run(t, nil)
 	begun := make(chan int, 100)
 	var o told
-	serving := connect(t, s.ClientURL())
+	serving := connect(t, s.URL())
 	defer serving.Close()
 	peerOn(t, over(t, serving, nil), nil, func(p *callback.Peer) {
 		blocking("f", begun, nil)(p)
 		callback.Serve(p, "g", echo, nil)
 	})
-	asking := connect(t, s.ClientURL())
+	asking := connect(t, s.URL())
 	defer asking.Close()
 	p := peerOn(t, over(t, asking, &natscallback.Options{Observer: o.observe}), nil, nil)
 	for round := 1; round <= 3; round++ {
@@ -62,7 +59,7 @@ func TestC6_ServerRestarts(t *testing.T) {
 		for range fs {
 			<-begun
 		}
-		end(s)
+		s.Stop()
 		for _, f := range fs {
 			_, err := outcome(t, f)
 			is(t, err, antiphon.ClassUnknown, callback.ErrDisconnected)
@@ -76,7 +73,7 @@ func TestC6_ServerRestarts(t *testing.T) {
 		if !errors.Is(err, callback.ErrExpired) {
 			t.Error("without a server, an ask ended with", err)
 		}
-		s = start(t, port)
+		s.Start()
 		if v, err := outcome(t, while); v != 10+round || err != nil {
 			t.Error(v, err)
 		}
@@ -91,15 +88,14 @@ func TestC6_ServerRestarts(t *testing.T) {
 // A partition that nobody notices, for no byte passes: asks end with their time, no
 // later, and go on as soon as bytes pass.
 func TestC3_Partition(t *testing.T) {
-	s := sharedServer(t)
-	x := newProxy(t, s.Addr().String())
-	defer x.close()
+	s := natsd.Run(t, nil)
+	x := natsd.NewProxy(t, s.Embedded().Addr().String())
 	name := t.Name()
-	peer(t, s.ClientURL(), nil, func(p *callback.Peer) { callback.Serve(p, name, echo, nil) })
-	nc := connect(t, x.url())
+	peer(t, s.URL(), nil, func(p *callback.Peer) { callback.Serve(p, name, echo, nil) })
+	nc := connect(t, x.URL())
 	defer nc.Close()
 	p := peerOn(t, over(t, nc, nil), nil, nil)
-	x.stall()
+	x.Freeze()
 	var all sync.WaitGroup
 	for i := range 50 {
 		f := callback.Dial[int, int](p, name, &callback.DialOptions{Timeout: 50 * time.Millisecond})(none, i)
@@ -115,7 +111,7 @@ func TestC3_Partition(t *testing.T) {
 		t.Errorf("%d pending", n)
 	}
 	f := callback.Dial[int, int](p, name, again)(none, 7)
-	x.flow()
+	x.Heal()
 	if v, err := outcome(t, f); v != 7 || err != nil {
 		t.Error(v, err)
 	}
@@ -124,23 +120,22 @@ func TestC3_Partition(t *testing.T) {
 // An answerer that is cut off is nobody; when it is back, it answers under its name, and
 // what it was at work on before is answered over its new connection.
 func TestAnswererIsCutOff(t *testing.T) {
-	s := sharedServer(t)
-	x := newProxy(t, s.Addr().String())
-	defer x.close()
+	s := natsd.Run(t, nil)
+	x := natsd.NewProxy(t, s.Embedded().Addr().String())
 	name, begun, release := t.Name(), make(chan int, 10), make(chan struct{})
-	nc := connect(t, x.url())
+	nc := connect(t, x.URL())
 	defer nc.Close()
 	peerOn(t, over(t, nc, nil), nil, blocking(name, begun, release))
-	p := peer(t, s.ClientURL(), nil, nil)
+	p := peer(t, s.URL(), nil, nil)
 	f := callback.Dial[int, int](p, name, &callback.DialOptions{Timeout: patience})(none, 1)
 	<-begun
-	x.cut()
+	x.Cut()
 	eventually(t, "the server does not see that the answerer is gone", func() bool {
 		_, err := outcome(t, callback.Dial[int, int](p, name, &callback.DialOptions{Timeout: time.Second})(none, 2))
 		return errors.Is(err, callback.ErrUndeliverable) && antiphon.ClassOf(err) == antiphon.ClassNotAccepted
 	})
 	close(release) // the answer waits for a connection
-	x.heal()
+	x.Heal()
 	if v, err := outcome(t, f); v != 1 || err != nil {
 		t.Error(v, err)
 	}
@@ -155,14 +150,13 @@ func TestC7_TheConnectionIsClosed(t *testing.T) {
 	for name, by := range map[string]func(testing.TB, *closing){
 		"by its user":  func(_ testing.TB, c *closing) { c.nc.Close() },
 		"by its drain": func(_ testing.TB, c *closing) { _ = c.nc.Drain() },
-		"by nats.go":   func(_ testing.TB, c *closing) { end(c.s) }, // which may not connect again
+		"by nats.go":   func(_ testing.TB, c *closing) { c.s.Stop() }, // which may not connect again
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, 0)
-			defer end(s)
+			s := natsd.Run(t, nil)
 			begun := make(chan int, 100)
-			peer(t, s.ClientURL(), nil, blocking("f", begun, nil))
-			nc := connect(t, s.ClientURL(), nats.NoReconnect())
+			peer(t, s.URL(), nil, blocking("f", begun, nil))
+			nc := connect(t, s.URL(), nats.NoReconnect())
 			defer nc.Close()
 			tr := over(t, nc, nil)
 			p := callback.NewPeer(tr, nil)
@@ -204,6 +198,6 @@ func TestC7_TheConnectionIsClosed(t *testing.T) {
 func event(to string) *callback.Message { return &callback.Message{Kind: callback.Event, To: to} }
 
 type closing struct {
-	s  *server.Server
+	s  *natsd.Server
 	nc *nats.Conn
 }

@@ -13,11 +13,12 @@ import (
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/callback/natscallback"
+	"github.com/antiphon-go/antiphon/internal/conformance/natsd"
 )
 
 // What is no subject is refused before it travels: NATS would take it for something else.
 func TestAddresses(t *testing.T) {
-	nc := connect(t, sharedServer(t).ClientURL())
+	nc := connect(t, run(t))
 	defer nc.Close()
 	tr := over(t, nc, nil)
 	defer tr.Close()
@@ -76,8 +77,8 @@ func receive(tb testing.TB, in callback.Inbox) *callback.Message {
 // An address of ours has the connection's prefix, and an id is the last token of a reply
 // subject: what is on the wire is what the package comment says.
 func TestWhatIsOnTheWire(t *testing.T) {
-	s := sharedServer(t)
-	nc, native := connect(t, s.ClientURL(), nats.CustomInboxPrefix("_MINE")), connect(t, s.ClientURL())
+	url := run(t)
+	nc, native := connect(t, url, nats.CustomInboxPrefix("_MINE")), connect(t, url)
 	defer nc.Close()
 	defer native.Close()
 	tr := over(t, nc, nil)
@@ -151,15 +152,8 @@ func TestWhatIsOnTheWire(t *testing.T) {
 // The largest body goes with the largest header, also where a server allows little.
 func TestMaxPayload(t *testing.T) {
 	for _, limit := range []int32{4 << 10, 256 << 10} {
-		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, MaxPayload: limit})
-		if err != nil {
-			t.Fatal(err)
-		}
-		go s.Start()
-		if !s.ReadyForConnections(patience) {
-			t.Fatal("the server did not start")
-		}
-		nc := connect(t, s.ClientURL())
+		s := natsd.Run(t, &natsd.Options{Set: func(o *server.Options) { o.MaxPayload = limit }})
+		nc := connect(t, s.URL())
 		tr := over(t, nc, nil)
 		in, err := tr.Listen(none, "a")
 		if err != nil {
@@ -185,12 +179,11 @@ func TestMaxPayload(t *testing.T) {
 		}
 		_ = tr.Close()
 		nc.Close()
-		end(s)
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
-	nc := connect(t, sharedServer(t).ClientURL())
+	nc := connect(t, run(t))
 	for _, o := range []natscallback.Options{{Buffer: -1}, {Inbox: -1}} {
 		if _, err := natscallback.New(nc, &o); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
 			t.Errorf("%+v: %v", o, err)
@@ -203,16 +196,7 @@ func TestNewRefuses(t *testing.T) {
 	_, err := natscallback.New(nc, nil)
 	is(t, err, antiphon.ClassNotAccepted, callback.ErrClosed)
 
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, NoHeaderSupport: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server did not start")
-	}
-	defer end(s)
-	old := connect(t, s.ClientURL())
+	old := connect(t, natsd.Run(t, &natsd.Options{Set: func(o *server.Options) { o.NoHeaderSupport = true }}).URL())
 	defer old.Close()
 	if _, err := natscallback.New(old, nil); !errors.Is(err, errors.ErrUnsupported) {
 		t.Error(err)
@@ -223,7 +207,7 @@ func TestNewRefuses(t *testing.T) {
 // nothing of its own.
 func TestCloseLeavesTheConnection(t *testing.T) {
 	closed := make(chan struct{})
-	nc := connect(t, sharedServer(t).ClientURL(), nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
+	nc := connect(t, run(t), nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
 	one, other := over(t, nc, nil), over(t, nc, nil)
 	defer other.Close()
 	in, err := other.Listen(none, t.Name())

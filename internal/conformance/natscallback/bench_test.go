@@ -18,7 +18,7 @@ func BenchmarkAsk(b *testing.B) {
 	body := []byte("some bytes")
 	for _, flight := range []int{1, 64, 512} {
 		b.Run(fmt.Sprintf("inflight=%d/nats.go", flight), func(b *testing.B) {
-			url, name := sharedServer(b).ClientURL(), nats.NewInbox()
+			url, name := run(b), nats.NewInbox()
 			answering, asking := plain(b, url), plain(b, url)
 			if _, err := answering.Subscribe(name, func(m *nats.Msg) { _ = m.Respond(m.Data) }); err != nil {
 				b.Fatal(err)
@@ -31,7 +31,7 @@ func BenchmarkAsk(b *testing.B) {
 			})
 		})
 		b.Run(fmt.Sprintf("inflight=%d/antiphon", flight), func(b *testing.B) {
-			url, name := sharedServer(b).ClientURL(), nats.NewInbox()
+			url, name := run(b), nats.NewInbox()
 			o := &callback.PeerOptions{Codec: callback.Bytes{}}
 			peerOn(b, over(b, plain(b, url), nil), o, func(p *callback.Peer) {
 				echo := func(_ context.Context, q []byte) ([]byte, error) { return q, nil }
