@@ -37,7 +37,8 @@ var mayImport = map[string][]string{
 	"poller/pollertest":     {".", "internal", "future", "poller"},
 	"webhook":               {".", "internal", "future", "callback", "queue", "queue/driver"},
 	"webhook/webhooktest":   {".", "internal", "future", "webhook"},
-	"examples":              {".", "future", "callback", "callback/wscallback", "queue", "queue/driver", "queue/queueweb", "queue/sqlitequeue", "poller", "webhook"},
+	"examples":              {".", "future", "callback", "callback/wscallback", "callback/natscallback", "queue", "queue/driver", "queue/queueweb", "queue/sqlitequeue", "queue/natsqueue", "poller", "webhook"},
+	"examples/observed":     {".", "future", "callback", "callback/wscallback", "callback/natscallback", "queue", "queue/driver", "queue/sqlitequeue", "poller", "webhook", "examples/observed"}, // it has two packages to copy
 }
 
 func TestArrowsPointDown(t *testing.T) {
