@@ -53,7 +53,7 @@ type carrier struct {
 
 var (
 	test = regexp.MustCompile(`(?m)^func (Test((?:[FCQPWSX]\d+_)+)\w+)\(`)
-	rule = regexp.MustCompile(`(?m)^\t\{?\s*name:\s*"(\w+)",\s*why:\s*"([A-Z]\d+(?:, [A-Z]\d+)*): `)
+	rule = regexp.MustCompile(`(?m)^\t\{?\s*Name:\s*"(\w+)",\s*Why:\s*"([A-Z]\d+(?:, [A-Z]\d+)*): `)
 )
 
 // find returns what carries promises in root, in the order of files.

@@ -33,7 +33,7 @@ func TestWhatCarriesThem(t *testing.T) {
 	found, err := find(fstest.MapFS{
 		"p/a_test.go":          {Data: []byte("package p\n\nfunc TestQ1_Done(t *testing.T) {}\n\nfunc TestOther(t *testing.T) {}\n")},
 		"p/q/b_test.go":        {Data: []byte("package q\n\nfunc TestQ1_Q2_Both(t *testing.T) {}\n")},
-		"p/ptest/rules.go":     {Data: []byte("package ptest\n\nvar rules = []rule{\n\t{\n\t\tname:  \"Early\",\n\t\twhy:   \"Q2, Q1: nothing is early\",\n\t},\n\t{\n\t\tname: \"None\",\n\t\twhy:  \"no number\",\n\t},\n}\n\nvar soak = rule{\n\tname:  \"Soak\",\n\twhy:   \"Q2: for long\",\n}\n")},
+		"p/ptest/rules.go":     {Data: []byte("package ptest\n\nvar rules = []rule{\n\t{\n\t\tName:  \"Early\",\n\t\tWhy:   \"Q2, Q1: nothing is early\",\n\t},\n\t{\n\t\tName: \"None\",\n\t\tWhy:  \"no number\",\n\t},\n}\n\nvar soak = rule{\n\tName:  \"Soak\",\n\tWhy:   \"Q2: for long\",\n}\n")},
 		"p/testdata/c_test.go": {Data: []byte("package c\n\nfunc TestQ1_No(t *testing.T) {}\n")},
 	})
 	if err != nil {

@@ -7,7 +7,7 @@
 // a test that carries it is called TestQ6_NeverEarly, or TestQ4_Q6_TheClockIsSetBack, and
 // a rule of a suite begins its reason with it:
 //
-//	why: "Q6: a delay has passed before a job is handed out",
+//	Why: "Q6: a delay has passed before a job is handed out",
 //
 // A promise that no test's name carries is an error, and so are gaps in the numbers and
 // numbers that are nobody's.
