@@ -44,7 +44,7 @@ func slow(ctx context.Context, q query) (report, error) {
 // brisk is the server of slow, whose clients are told to look soon.
 func brisk(t *testing.T, o poller.ServerOptions) *poller.Server {
 	t.Helper()
-	o.Retry = func(time.Duration) time.Duration { return 20 * time.Millisecond }
+	o.PollAfter = func(time.Duration) time.Duration { return 20 * time.Millisecond }
 	s := poller.ServeFunc(slow, &o)
 	t.Cleanup(func() {
 		if err := s.Shutdown(context.Background()); err != nil {
