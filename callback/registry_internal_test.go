@@ -65,9 +65,12 @@ func TestX7_NothingOfTheUsersRunsUnderALock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clk := &counting{Mock: clock.NewMock()}
 		var tb *table
+		var mu sync.Mutex
 		calls := map[string]int{}
 		look := func(where string) {
+			mu.Lock()
 			calls[where]++
+			mu.Unlock()
 			if tb != nil {
 				free(t, tb, where)
 			}
