@@ -72,8 +72,8 @@ func Observers(obs ...Observer) Observer {
 // SlogObserver returns an Observer that logs events to l, or to slog.Default()
 // as it is at the time of the event if l is nil: at level Warn where the event
 // has an error, else at level Debug. The message is the event's name; the
-// attributes are kind, id, attempt, duration, count, code, class and error, as
-// far as they are set.
+// attributes are kind, id, attempt, duration, count, code, class, error, and the
+// traceparent of TraceFrom, as far as they are set. l gets the context of the event.
 func SlogObserver(l *slog.Logger) Observer {
 	return func(e Event) {
 		l := l
@@ -91,7 +91,7 @@ func SlogObserver(l *slog.Logger) Observer {
 		if !l.Enabled(ctx, level) {
 			return
 		}
-		var attrs [8]slog.Attr
+		var attrs [9]slog.Attr
 		n := 0
 		add := func(set bool, a slog.Attr) {
 			if set {
@@ -108,6 +108,9 @@ func SlogObserver(l *slog.Logger) Observer {
 			add(true, slog.String("code", string(CodeOf(e.Err))))
 			add(true, slog.String("class", string(ClassOf(e.Err))))
 			add(true, slog.String("error", e.Err.Error()))
+		}
+		if parent := InfoFrom(ctx).Header[traceParent]; parent != "" {
+			add(true, slog.String(traceParent, parent))
 		}
 		l.LogAttrs(ctx, level, e.Name, attrs[:n]...)
 	}

@@ -49,6 +49,48 @@ func TestObservers(t *testing.T) {
 	}
 }
 
+// A handler that looks into the context finds that of the event, and is asked whether it
+// wants the level before anything is made for it.
+func TestSlogObserverPassesTheContext(t *testing.T) {
+	type key struct{}
+	h := &asked{}
+	o := antiphon.SlogObserver(slog.New(h))
+	o.Emit(antiphon.Event{Name: "a", Context: context.WithValue(t.Context(), key{}, "mine")})
+	o.Emit(antiphon.Event{Name: "b", Err: errors.New("x")})
+	if len(h.contexts) != 1 || h.contexts[0] == nil || len(h.levels) != 2 || h.levels[0] != slog.LevelDebug || h.levels[1] != slog.LevelWarn {
+		t.Errorf("%+v", h)
+	}
+	if h.seen.Value(key{}) != "mine" {
+		t.Error("Enabled got another context")
+	}
+	if n := testing.AllocsPerRun(100, func() { o.Emit(antiphon.Event{Name: "a", Context: t.Context(), Kind: "k", Attempt: 1}) }); n != 0 {
+		t.Errorf("%v allocations for what is not logged", n)
+	}
+}
+
+// asked is a handler that wants warnings alone.
+type asked struct {
+	slog.Handler
+	seen     context.Context
+	levels   []slog.Level
+	contexts []context.Context
+}
+
+func (h *asked) Enabled(ctx context.Context, l slog.Level) bool {
+	if h.seen == nil {
+		h.seen = ctx
+	}
+	if len(h.levels) < 2 {
+		h.levels = append(h.levels, l)
+	}
+	return l >= slog.LevelWarn
+}
+
+func (h *asked) Handle(ctx context.Context, _ slog.Record) error {
+	h.contexts = append(h.contexts, ctx)
+	return nil
+}
+
 func TestSlogObserver(t *testing.T) {
 	var out bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{
@@ -70,6 +112,13 @@ func TestSlogObserver(t *testing.T) {
 		"level=WARN msg=future.retry kind=lookup id=7 attempt=2 duration=1s count=3 code=unavailable class=unknown error=away\n"
 	if out.String() != want {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+	out.Reset()
+	grouped := antiphon.SlogObserver(logger.With("app", "shop").WithGroup("antiphon"))
+	traced := antiphon.WithTrace(t.Context(), map[string]string{"traceparent": "00-1", "tracestate": "s"})
+	grouped.Emit(antiphon.Event{Name: "queue.snoozed", Context: traced, Kind: "mails", Duration: time.Second})
+	if got, want := out.String(), "level=DEBUG msg=queue.snoozed app=shop antiphon.kind=mails antiphon.duration=1s antiphon.traceparent=00-1\n"; got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 	out.Reset()
 	quiet := slog.New(slog.NewTextHandler(&out, nil))
