@@ -100,11 +100,11 @@ func TestOrderedOverAShutdown(t *testing.T) {
 				return webhooktest.Step{Hang: n == 4 && hang.Load()}
 			}}
 			hang.Store(round < 4)
-			b.at("m1", to, func(e *webhook.Endpoint) { e.Ordered = true })
+			b.at("m1", to, func(e *webhook.Endpoint) { e.Ordered, e.Timeout = true, time.Minute })
 			for i := range 4 {
 				b.send(webhook.Message{ID: fmt.Sprintf("%d.%d", round, i)})
 			}
-			after(5 * time.Second)
+			after(40 * time.Second) // what is left may have been taken before its endpoint was there
 			ctx, cancel := context.WithCancel(t.Context())
 			if hang.Load() {
 				cancel()
