@@ -80,6 +80,14 @@
 // callback.ErrFull. A server drops the connection of a client that does not read: that
 // is a break as any other.
 //
+// # In tests
+//
+// A server in the process itself, made with server.Options{DontListen: true, NoSigs: true}
+// and connected to with nats.InProcessServer(s), runs in a synctest bubble, in virtual
+// time. Call runtime.GC twice at its beginning: nats.go keeps timers in a pool, and those
+// of another bubble are fatal. Give such tests a package of their own, and let nothing in
+// them be stuck in a write: nats.go holds a lock meanwhile, and virtual time waits for it.
+//
 // # What is told
 //
 // Observers get these events:

@@ -20,8 +20,10 @@
 // Each process that uses a queue reads its records as they change, through one consumer
 // and one inbox, and knows from them what is ready, due, or over. Who waits is woken by
 // that; what is to be answered without a write is looked up first. A queue's records are
-// held in memory by each process that uses it: without payload or result for those that
-// have ended, if these are of more than a kilobyte.
+// held in memory by each process that uses it, one that only submits as well: whole, with
+// their payloads, while they wait or are worked on, which Capacity bounds and nothing
+// else; without payload or result if they have ended, if these are of more than a
+// kilobyte.
 //
 // There is no work-queue stream beside it, and no message schedule. A consumer's
 // acknowledgement has no fence, and its order is that of publishing, without groups and
