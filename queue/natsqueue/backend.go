@@ -248,7 +248,7 @@ func token(s string) string { return base64.RawURLEncoding.EncodeToString([]byte
 // untoken is the name of a token, or nothing.
 func untoken(s string) string {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(raw) == 0 || raw[0] != 'a' {
+	if err != nil || len(raw) == 0 || raw[0] != 'a' || strings.ContainsAny(s, "\r\n") { // which base64 skips
 		return ""
 	}
 	return string(raw[1:])

@@ -5,7 +5,7 @@
 //
 //	apidump -o api
 //
-// Public is what other modules can import: not internal, not package main.
+// Public is what other modules can import: not internal, not package main, not an example.
 package main
 
 import (
@@ -50,7 +50,8 @@ func main() {
 }
 
 func public(p *packages.Package) bool {
-	return p.Name != "main" && !slices.Contains(strings.Split(p.PkgPath, "/"), "internal")
+	path := strings.Split(p.PkgPath, "/")
+	return p.Name != "main" && !slices.Contains(path, "internal") && !slices.Contains(path, "examples")
 }
 
 // file names a package within its module: the module's own is its name.
