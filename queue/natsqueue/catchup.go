@@ -55,6 +55,10 @@ func (q *replica) fly(f *flight) {
 	close(f.done)
 }
 
+// askAgain is how long to wait for what can be asked again: while servers choose a
+// leader, nobody hears what they are asked.
+const askAgain = time.Second
+
 func (q *replica) syncNow(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, q.b.opts.Timeout)
 	defer cancel()
@@ -62,9 +66,14 @@ func (q *replica) syncNow(ctx context.Context) error {
 		if q.b.isClosed() {
 			return driver.ErrClosed
 		}
-		m, err := q.b.stream.GetLastMsgForSubject(ctx, q.prefix+">")
+		once, cancel := context.WithTimeout(ctx, askAgain)
+		m, err := q.b.stream.GetLastMsgForSubject(once, q.prefix+">")
+		cancel()
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			return nil
+		}
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			continue
 		}
 		if err != nil {
 			return q.b.readError(ctx, err)

@@ -49,9 +49,10 @@ type replica struct {
 
 	loaded chan struct{} // closed when it has all that there was, or could not be loaded
 	failed error
-	feed   jetstream.ConsumeContext
-	kick   chan struct{} // has room for one: something is due earlier than was known
-	turn   chan struct{} // has room for the Put whose turn it is to look for room
+	end    context.CancelFunc // of the feeds
+	fed    chan struct{}      // closed when the last has ended
+	kick   chan struct{}      // has room for one: something is due earlier than was known
+	turn   chan struct{}      // has room for the Put whose turn it is to look for room
 
 	stalled atomic.Int64 // since when, in nanoseconds after the backend began; 0 is that it is not
 
@@ -147,23 +148,19 @@ func (q *replica) run() {
 func (q *replica) load() error {
 	ctx, cancel := context.WithTimeout(q.b.life, q.b.opts.Timeout)
 	defer cancel()
-	consumer, err := q.b.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{q.prefix + ">"}, DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy,
-	})
+	f, err := q.open(ctx)
 	if err != nil {
 		return q.b.readError(ctx, err)
 	}
-	feed, err := consumer.Consume(q.receive, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) { q.stalls(err) }))
-	if err != nil {
-		return q.b.readError(ctx, err)
-	}
+	life, end := context.WithCancel(q.b.life)
 	q.mu.Lock()
-	q.feed = feed
+	q.end, q.fed = end, make(chan struct{})
 	q.mu.Unlock()
+	go q.follow(life, f)
 	return q.syncNow(ctx)
 }
 
-// close ends the consumer, and waits for it.
+// close ends the feed, and waits for it.
 func (q *replica) close() {
 	select {
 	case <-q.loaded:
@@ -171,14 +168,14 @@ func (q *replica) close() {
 		<-q.loaded
 	}
 	q.mu.Lock()
-	feed := q.feed
+	end, fed := q.end, q.fed
 	for _, w := range q.watches {
 		w.signal()
 	}
 	q.mu.Unlock()
-	if feed != nil {
-		feed.Stop()
-		<-feed.Closed()
+	if fed != nil {
+		end()
+		<-fed
 	}
 }
 
