@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/antiphon-go/antiphon/examples/connected/internal/squares"
 )
 
 // demo runs all of it as processes of this program.
@@ -17,7 +19,7 @@ func demo(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "jobs.db")
+	place := filepath.Join(dir, "jobs.db")
 	self := func(args ...string) *exec.Cmd {
 		c := exec.CommandContext(ctx, os.Args[0], args...)
 		c.Stderr = os.Stderr
@@ -25,14 +27,14 @@ func demo(ctx context.Context) error {
 	}
 
 	const n = 12
-	out, err := self("submit", file, fmt.Sprint(n)).Output()
+	out, err := self("submit", place, fmt.Sprint(n)).Output()
 	if err != nil {
 		return err
 	}
 	ids := strings.Fields(string(out))
 	fmt.Println("submitted", len(ids), "jobs; the submitter has ended")
 
-	first := self("work", file)
+	first := self("work", place)
 	said, err := first.StdoutPipe()
 	if err != nil {
 		return err
@@ -41,18 +43,21 @@ func demo(ctx context.Context) error {
 		return err
 	}
 	lines := bufio.NewScanner(said)
-	for begun := 0; begun < 6 && lines.Scan(); begun++ {
+	for begun := 0; begun < 6 && lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "begun") {
+			begun++
+		}
 	}
 	_ = first.Process.Kill() // SIGKILL: it says goodbye to nobody
 	_ = first.Wait()
 	fmt.Println("the first worker was killed in the middle of jobs")
 
-	second := self("work", file)
+	second := self("work", place)
 	if err := second.Start(); err != nil {
 		return err
 	}
 	defer func() { _ = second.Process.Kill(); _ = second.Wait() }()
-	out, err = self(append([]string{"await", file}, ids...)...).Output()
+	out, err = self(append([]string{"await", place}, ids...)...).Output()
 	if err != nil {
 		return err
 	}
@@ -67,7 +72,7 @@ func demo(ctx context.Context) error {
 			return fmt.Errorf("job %d was answered %q", i+1, answers[id])
 		}
 	}
-	return with(ctx, file, func(q *squares) error {
+	return squares.With(ctx, file, place, func(q *squares.Queue) error {
 		s, err := q.Stats(ctx)
 		if err != nil {
 			return err

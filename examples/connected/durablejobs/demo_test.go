@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/antiphon-go/antiphon/examples/connected/internal/squares"
 	"github.com/antiphon-go/antiphon/queue"
 )
 
@@ -35,22 +36,22 @@ func TestDemo(t *testing.T) {
 func TestInMemory(t *testing.T) {
 	b := queue.Memory(nil)
 	defer b.Close()
-	q, err := newSquares(b)
+	q, err := squares.New(b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer q.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- work(ctx, q) }()
-	if err := submit(ctx, q, 3); err != nil {
+	go func() { ended <- squares.Work(ctx, q) }()
+	if err := squares.SubmitAll(ctx, q, 3); err != nil {
 		t.Error(err)
 	}
 	j, err := q.Submit(ctx, 3, &queue.SubmitOptions{Key: "square of 3"})
 	if err != nil || !j.Duplicate() {
 		t.Errorf("%v", err)
 	}
-	if err := await(ctx, q, []string{j.ID()}); err != nil {
+	if err := squares.Await(ctx, q, []string{j.ID()}); err != nil {
 		t.Error(err)
 	}
 	cancel()

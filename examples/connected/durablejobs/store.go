@@ -10,12 +10,12 @@ import (
 	"github.com/antiphon-go/antiphon/queue/sqlitequeue"
 )
 
-// open opens the store of jobs, and says how to close it. With
+// file is a SQLite file that keeps jobs. With
 //
 //	return queue.Memory(nil), func() {}, nil
 //
 // as its only line the program is the same, but what is kept ends with the process.
-func open(ctx context.Context, path string) (driver.Backend, func(), error) {
+func file(ctx context.Context, path string) (driver.Backend, func(), error) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		return nil, nil, err
