@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,8 +22,7 @@ type hub struct {
 	decide  future.Func[Bean, bool]     // the model, under its deadline
 	takeOut future.Func[Bean, struct{}] // asks the sorter
 
-	mu  sync.Mutex
-	now decisions
+	tally[decisions]
 }
 
 // decisions are counted for each phase.
@@ -85,21 +83,6 @@ func (h *hub) observe(e antiphon.Event) {
 	case "callback.dropped", "callback.event_failed": // before it was begun
 		h.count(func(d *decisions) { d.lost += max(e.Count, 1) })
 	}
-}
-
-func (h *hub) count(f func(*decisions)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f(&h.now)
-}
-
-// tally returns what was decided since it was last called.
-func (h *hub) tally() decisions {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	d := h.now
-	h.now = decisions{}
-	return d
 }
 
 // A model tells whether a bean is a bad one.

@@ -102,7 +102,7 @@ func run(ctx context.Context, rate int, length time.Duration, tell func(phase, t
 			}
 			h.model.Store(&phases[0].model) // for what still waits: no newer beans push it out
 			time.Sleep(2 * fresh)           // by then all of it has ended, or is of no use
-			tell(p, took, s.tally(), h.tally())
+			tell(p, took, s.take(), h.take())
 		}
 		return errors.Join(s.peer.Shutdown(scope), h.peer.Shutdown(scope))
 	})

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"github.com/antiphon-go/antiphon"
@@ -19,8 +18,7 @@ type sorter struct {
 	beans   *rand.Rand // what comes down the belt
 	seen    int        // how many have
 
-	mu  sync.Mutex
-	now sorted
+	tally[sorted]
 }
 
 // sorted is counted for each phase.
@@ -123,19 +121,4 @@ func (s *sorter) observe(e antiphon.Event) {
 			n.held++
 		}
 	})
-}
-
-func (s *sorter) count(f func(*sorted)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(&s.now)
-}
-
-// tally returns what was done since it was last called.
-func (s *sorter) tally() sorted {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.now
-	s.now = sorted{}
-	return n
 }
