@@ -57,3 +57,18 @@ func TestPut(t *testing.T) {
 		}
 	}
 }
+
+// What came by a wire that carries anything breaks no request.
+func TestPutsNothingThatBreaksARequest(t *testing.T) {
+	for _, bad := range []string{"00-1\r\nX: y", "\x00", "é", strings.Repeat("x", 2<<10)} {
+		h := http.Header{}
+		trace.Put(antiphon.WithTrace(t.Context(), of{"traceparent": bad, "tracestate": "a=b"}), h)
+		if len(h) != 0 {
+			t.Errorf("%q: %v", bad, h)
+		}
+		trace.Put(antiphon.WithTrace(t.Context(), of{"traceparent": "00-1", "tracestate": bad}), h)
+		if len(h) != 1 || h.Get("Traceparent") != "00-1" {
+			t.Errorf("%q as state: %v", bad, h)
+		}
+	}
+}
