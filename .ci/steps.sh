@@ -123,7 +123,7 @@ step_readme() {
 	done <<<"$commands"
 	[ -z "$(git status --porcelain)" ] || [ "${CI:-}" != true ] || { git status --short; hint "commands in Markdown may not change the clone"; return 1; }
 	n=$(wc -l <<<"$commands")
-	go test -v work >"$logs/work.log" 2>&1 || { grep -vE '^(=== |\s*--- PASS|PASS)' "$logs/work.log"; hint "go test work"; return 1; }
+	go test -v -cover work >"$logs/work.log" 2>&1 || { grep -vE '^(=== |\s*--- PASS|PASS)' "$logs/work.log"; hint "go test work"; return 1; }
 	grep -E '^\s*--- PASS' "$logs/work.log"
 	echo "go test work: $(grep -cE '^\s*--- PASS' "$logs/work.log") tests; snippets equal to code; $n commands work"
 }
@@ -131,43 +131,44 @@ step_readme() {
 step_quickstart() { go run ./examples/quickstart; }
 
 step_race() {
-	local m packages bad=0
-	for m in $(modules work); do
-		# Nearly all of these is others' code, which takes minutes to build; go test work ran them.
-		[ "$m" = internal/tools ] && continue
-		packages=./...
-		[ "$m" = internal/conformance ] && packages=./natscallback/...
-		race "$m" "$packages" || { hint "cd $m && go test -race -shuffle=on -timeout 30m ./..."; bad=1; }
+	local m packages=""
+	# All at once, the longest first, so that both cores have work. The others of
+	# internal/conformance and those of internal/tools are nearly all others' code, which
+	# takes minutes to build; go test work ran them.
+	for m in $(modules work | tac); do
+		case $m in
+		internal/tools) ;;
+		internal/conformance) packages="$packages $(cd "$m" && go list ./natscallback/...)" ;;
+		*) packages="$packages $(cd "$m" && go list ./...)" ;;
+		esac || return 1
 	done
+	# shellcheck disable=SC2086
+	race $packages || { hint "go test -race -shuffle=on -timeout 30m PACKAGE"; return 1; }
 	echo "race-free in any order"
-	return $bad
 }
 
-# race MODULE PACKAGE... The race detector itself can break down in the middle of a long run
+# race PACKAGE... The race detector itself can break down in the middle of a long run
 # ("CHECK failed"): the packages to which only that happened are tested once more.
 race() {
-	local m="$1" broken
-	shift
-	(cd "$m" && go test -race -shuffle=on -timeout 30m "$@") >"$logs/race.txt" 2>&1 && { cat "$logs/race.txt"; return; }
+	local broken
+	go test -race -shuffle=on -timeout 30m "$@" >"$logs/race.txt" 2>&1 && { cat "$logs/race.txt"; return; }
 	cat "$logs/race.txt"
 	grep -q 'ThreadSanitizer: CHECK failed' "$logs/race.txt" || return 1
 	grep -qE '^ *--- FAIL|DATA RACE|^panic:|^fatal error:|build failed' "$logs/race.txt" && return 1
 	broken=$(awk '$1 == "FAIL" && NF > 1 { print $2 }' "$logs/race.txt")
 	echo "the race detector broke down, so once more: $broken"
 	# shellcheck disable=SC2086
-	(cd "$m" && go test -race -shuffle=on -timeout 30m $broken)
+	go test -race -shuffle=on -timeout 30m $broken
 }
 
-# Coverage of the core's packages, each by its own tests, and of the root by what stands on it.
+# Coverage of the core's packages, each by its own tests: go test work has measured it.
 step_cover() {
-	local p tests got bad=0 list=""
-	for p in . ./future ./callback ./queue ./poller ./webhook; do
-		tests=". ./future/..."
-		[ "$p" = . ] || [ "$p" = ./future ] || tests="$p"
-		go test -coverprofile="$logs/cover" -coverpkg="$p" $tests >"$logs/coverage.txt" 2>&1 || { cat "$logs/coverage.txt"; return 1; }
-		got=$(go tool cover -func="$logs/cover" | awk 'END { sub("%", "", $3); print $3 }')
-		list="$list $p $got %"
-		awk -v got="$got" 'BEGIN { exit !(got >= 90) }' || { hint "package $p is covered to $got %, want 90 %"; bad=1; }
+	local p got bad=0 list=""
+	[ -s "$logs/work.log" ] || go test -cover . ./future ./callback ./queue ./poller ./webhook >"$logs/work.log" 2>&1 || { cat "$logs/work.log"; return 1; }
+	for p in "" /future /callback /queue /poller /webhook; do
+		got=$(awk -v p="github.com/antiphon-go/antiphon$p" '$1 == "ok" && $2 == p { for (i = 3; i < NF; i++) if ($i == "coverage:") { sub("%", "", $(i + 1)); print $(i + 1) } }' "$logs/work.log")
+		list="$list ${p:-/antiphon} $got %"
+		awk -v got="${got:-0}" 'BEGIN { exit !(got >= 90) }' || { hint "package .$p is covered to ${got:-0} %, want 90 %"; bad=1; }
 	done
 	echo "coverage:$list"
 	return $bad
