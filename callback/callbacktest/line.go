@@ -196,7 +196,7 @@ func (t *trial) silent(in callback.Inbox, what string) {
 	}
 }
 
-// drain takes what there is until nothing comes any more.
+// drain takes what there is until nothing comes any more, or in has ended.
 func (t *trial) drain(in callback.Inbox) (all []*callback.Message) {
 	t.Helper()
 	for {
@@ -205,7 +205,7 @@ func (t *trial) drain(in callback.Inbox) (all []*callback.Message) {
 		over := ended(ctx, err)
 		cancel()
 		switch {
-		case over:
+		case over, errors.Is(err, callback.ErrClosed):
 			return all
 		case err != nil:
 			t.Fatalf("Receive failed: %v", err)

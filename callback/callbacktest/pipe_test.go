@@ -1,6 +1,9 @@
 package callbacktest_test
 
 import (
+	"bytes"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -31,4 +34,12 @@ func TestPipe(t *testing.T) {
 // In real time it is the same, however slow the machine.
 func TestPipeInRealTime(t *testing.T) {
 	callbacktest.TestTransport(t, callbacktest.Wire{Open: pipe(nil), Patience: time.Minute, Slack: time.Minute})
+}
+
+// One rule can be run alone.
+func TestRunOfOneRule(t *testing.T) {
+	out, err := exec.Command(os.Args[0], "-test.v", "-test.run=^TestPipe$/^plain$/^Order$").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestPipe/plain/Order")) {
+		t.Errorf("%v: %s", err, out)
+	}
 }

@@ -1,6 +1,9 @@
 package queuetest_test
 
 import (
+	"bytes"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -23,4 +26,12 @@ func TestMemoryInRealTime(t *testing.T) {
 
 func BenchmarkMemory(b *testing.B) {
 	queuetest.BenchmarkBackend(b, queuetest.Store{Open: memory})
+}
+
+// One rule can be run alone.
+func TestRunOfOneRule(t *testing.T) {
+	out, err := exec.Command(os.Args[0], "-test.v", "-test.run=^TestMemory$/^RoundTrip$").CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestMemory/RoundTrip")) {
+		t.Errorf("%v: %s", err, out)
+	}
 }
