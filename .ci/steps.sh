@@ -138,7 +138,7 @@ step_race() {
 	for m in $(modules work | tac); do
 		case $m in
 		internal/tools) ;;
-		internal/conformance) packages="$packages $(cd "$m" && go list ./natscallback/...)" ;;
+		internal/conformance) packages="$packages $(cd "$m" && go list ./natscallback/... ./natsqueue/...)" ;;
 		*) packages="$packages $(cd "$m" && go list ./...)" ;;
 		esac || return 1
 	done

@@ -6,6 +6,7 @@ require (
 	cloud.google.com/go/longrunning v1.5.0
 	github.com/Azure/azure-sdk-for-go/sdk/azcore v1.24.0
 	github.com/antiphon-go/antiphon v0.0.0
+	github.com/antiphon-go/antiphon/queue/natsqueue v0.0.0
 	github.com/hashicorp/go-azure-sdk/sdk v0.20260811.1225050
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
@@ -65,5 +66,6 @@ require (
 replace (
 	github.com/antiphon-go/antiphon => ../..
 	github.com/antiphon-go/antiphon/callback/natscallback => ../../callback/natscallback
+	github.com/antiphon-go/antiphon/queue/natsqueue => ../../queue/natsqueue
 	github.com/antiphon-go/antiphon/queue/sqlitequeue => ../../queue/sqlitequeue
 )

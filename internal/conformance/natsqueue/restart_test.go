@@ -2,11 +2,8 @@ package natsqueue_test
 
 import (
 	"context"
-	"net"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/natsqueue"
@@ -15,29 +12,10 @@ import (
 // The server ends, and begins again on its files, while jobs are submitted, worked on and
 // awaited: every accepted job is answered, by the same backends.
 func TestQ1_Q2_ServerRestarts(t *testing.T) {
-	dir := t.TempDir()
-	begin := func(port int) *server.Server {
-		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.Start()
-		if !s.ReadyForConnections(20 * time.Second) {
-			t.Fatal("the server does not listen")
-		}
-		return s
-	}
-	end := func(s *server.Server) {
-		s.Shutdown()
-		s.WaitForShutdown()
-	}
-	s := begin(-1)
-	port := s.Addr().(*net.TCPAddr).Port
-	defer func() { end(s) }()
-
+	s := serve(t)
 	o := &queue.Options{Lease: time.Second, Poll: time.Second, MaxAttempts: 1000}
 	var seen told
-	here, there := open(t, dial(t, s.ClientURL()), &natsqueue.Options{Timeout: 2 * time.Second, Observer: seen.observe}), open(t, dial(t, s.ClientURL()), nil)
+	here, there := open(t, dial(t, s.URL()), &natsqueue.Options{Timeout: 2 * time.Second, Observer: seen.observe}), open(t, dial(t, s.URL()), nil)
 	asking, err := queue.New[int, int]("restart", here, o)
 	if err != nil {
 		t.Fatal(err)
@@ -59,11 +37,11 @@ func TestQ1_Q2_ServerRestarts(t *testing.T) {
 	var squares []int
 	for n := range 60 {
 		if n == 20 || n == 40 {
-			end(s)
+			s.Stop()
 			if _, err := asking.Stats(ctx); err == nil {
 				t.Error("nobody was asked, and answered")
 			}
-			s = begin(port)
+			s.Start()
 		}
 		j, err := asking.Submit(ctx, n, nil)
 		if err != nil { // not accepted, or nobody knows

@@ -8,31 +8,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/antiphon-go/antiphon/internal/conformance/natsd"
 	"github.com/antiphon-go/antiphon/queue/driver"
 	"github.com/antiphon-go/antiphon/queue/natsqueue"
 	"github.com/antiphon-go/antiphon/queue/queuetest"
 )
 
-// serve runs a server in a directory until the test ends.
-func serve(t testing.TB, dir string) *server.Server {
+// serve runs a server until the test ends.
+func serve(t testing.TB) *natsd.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	if !s.ReadyForConnections(20 * time.Second) {
-		t.Fatal("the server does not listen")
-	}
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	return s
+	return natsd.Run(t, &natsd.Options{Dir: t.TempDir()})
 }
 
 // dial connects to a server until the test ends.
@@ -68,8 +56,8 @@ func bucket() string { return fmt.Sprint("bucket-", buckets.Add(1)) }
 
 // described describes the bucket on a server that outlives all rules; each has a bucket.
 func described(t testing.TB) queuetest.Store {
-	s := serve(t, t.TempDir())
-	admin, err := jetstream.New(dial(t, s.ClientURL()))
+	s := serve(t)
+	admin, err := jetstream.New(dial(t, s.URL()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +68,7 @@ func described(t testing.TB) queuetest.Store {
 	var mu sync.Mutex
 	places := map[driver.Backend]place{}
 	openAt := func(t testing.TB, bucket string) driver.Backend {
-		nc := dial(t, s.ClientURL())
+		nc := dial(t, s.URL())
 		b := open(t, nc, &natsqueue.Options{Bucket: bucket})
 		mu.Lock()
 		defer mu.Unlock()

@@ -13,7 +13,7 @@ import (
 
 // What jobs survive is read from the stream, and believed of the servers' disks.
 func TestQ15_Stated(t *testing.T) {
-	nc := dial(t, serve(t, t.TempDir()).ClientURL())
+	nc := dial(t, serve(t).URL())
 	for _, c := range []struct {
 		o    natsqueue.Options
 		want driver.Durability
@@ -37,7 +37,7 @@ func TestQ15_Stated(t *testing.T) {
 
 // A bucket that another made has none of what a queue needs.
 func TestX5_WhatOpenRefuses(t *testing.T) {
-	js, err := jetstream.New(dial(t, serve(t, t.TempDir()).ClientURL()))
+	js, err := jetstream.New(dial(t, serve(t).URL()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func subject(bucket, queue, kind, name string) string {
 // What others wrote into the bucket is told, and harms nobody: jobs beside it are done,
 // and who waits for one that was written over gets an error that says so.
 func TestForeignRecords(t *testing.T) {
-	nc := dial(t, serve(t, t.TempDir()).ClientURL())
+	nc := dial(t, serve(t).URL())
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -117,7 +117,7 @@ func TestForeignRecords(t *testing.T) {
 
 // A worker's lease is over when its job was written over.
 func TestQ5_ALeasedJobIsWrittenOver(t *testing.T) {
-	nc := dial(t, serve(t, t.TempDir()).ClientURL())
+	nc := dial(t, serve(t).URL())
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func TestQ5_ALeasedJobIsWrittenOver(t *testing.T) {
 // The order of a group is that of putting, also for who reads the bucket later and
 // finds the record of the first behind that of the second.
 func TestQ8_AGroupIsReadLater(t *testing.T) {
-	nc := dial(t, serve(t, t.TempDir()).ClientURL())
+	nc := dial(t, serve(t).URL())
 	b := open(t, nc, nil)
 	jobs := []driver.Envelope{{ID: "1", Group: "g"}, {ID: "2", Group: "g"}}
 	if _, err := b.Put(t.Context(), driver.PutRequest{Queue: "q", Jobs: jobs}); err != nil {
@@ -167,7 +167,7 @@ func TestQ8_AGroupIsReadLater(t *testing.T) {
 
 // Whoever comes too late again and again tells.
 func TestContended(t *testing.T) {
-	nc := dial(t, serve(t, t.TempDir()).ClientURL())
+	nc := dial(t, serve(t).URL())
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +207,7 @@ func TestContended(t *testing.T) {
 
 // A Put of more than a batch holds is refused as a whole.
 func TestLargePut(t *testing.T) {
-	b := open(t, dial(t, serve(t, t.TempDir()).ClientURL()), nil)
+	b := open(t, dial(t, serve(t).URL()), nil)
 	_, err := b.Put(t.Context(), driver.PutRequest{Queue: "q", Jobs: make([]driver.Envelope, 901)})
 	if antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || errors.Is(err, driver.ErrFull) {
 		t.Errorf("901 jobs: %v", err)

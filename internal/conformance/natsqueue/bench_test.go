@@ -41,7 +41,7 @@ func newBare(b *testing.B) *bare {
 	ctx := b.Context()
 	w := &bare{}
 	var err error
-	w.js, err = jetstream.New(dial(b, serve(b, b.TempDir()).ClientURL()))
+	w.js, err = jetstream.New(dial(b, serve(b).URL()))
 	must(err)
 	_, err = w.js.CreateStream(ctx, jetstream.StreamConfig{Name: "work", Subjects: []string{"work"}, Retention: jetstream.WorkQueuePolicy})
 	must(err)
@@ -114,7 +114,7 @@ func measure(b *testing.B, do func() error) {
 }
 
 func working(b *testing.B) (*queue.Queue[int, int], func()) {
-	backend := open(b, dial(b, serve(b, b.TempDir()).ClientURL()), nil)
+	backend := open(b, dial(b, serve(b).URL()), nil)
 	q, err := queue.New[int, int]("bench", backend, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -143,7 +143,7 @@ func BenchmarkSixteen(b *testing.B) {
 		})
 	})
 	b.Run("antiphon", func(b *testing.B) {
-		backend := open(b, dial(b, serve(b, b.TempDir()).ClientURL()), nil)
+		backend := open(b, dial(b, serve(b).URL()), nil)
 		sixteen(b, func(i int64) error { return one(b.Context(), backend, i) })
 	})
 	b.Run("await", func(b *testing.B) {

@@ -157,7 +157,7 @@ func parse(line string) (word, id string, n int) {
 // nobody waits for ever, and what was settled when a worker began is not begun again.
 func TestQ1_Q2_Q15_WorkersAreKilled(t *testing.T) {
 	const kills, each = 100, 4
-	url := serve(t, t.TempDir()).ClientURL()
+	url := serve(t).URL()
 	b := open(t, dial(t, url), nil)
 	q, err := queue.New[int, int]("killed", b, childOptions)
 	if err != nil {
@@ -228,7 +228,7 @@ func TestQ1_Q2_Q15_WorkersAreKilled(t *testing.T) {
 
 // What a submitter was told is accepted is there when it has been killed.
 func TestQ1_SubmittersAreKilled(t *testing.T) {
-	url := serve(t, t.TempDir()).ClientURL()
+	url := serve(t).URL()
 	q, err := queue.New[int, int]("killed", open(t, dial(t, url), nil), childOptions)
 	if err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestQ1_SubmittersAreKilled(t *testing.T) {
 
 // Several processes make the bucket at once.
 func TestQ1_ANewBucketIsOpenedByMany(t *testing.T) {
-	url := serve(t, t.TempDir()).ClientURL()
+	url := serve(t).URL()
 	var all []*child
 	for range 6 {
 		all = append(all, start(t, "open", url))

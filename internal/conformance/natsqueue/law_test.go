@@ -12,7 +12,7 @@ import (
 
 // The law holds where the job is submitted in one process and done in another.
 func TestX8_NATS(t *testing.T) {
-	url := serve(t, t.TempDir()).ClientURL()
+	url := serve(t).URL()
 	for name, apart := range map[string]bool{"one process": false, "two": true} {
 		t.Run(name, func(t *testing.T) {
 			futuretest.TestAsker(t, futuretest.Way{

@@ -14,14 +14,14 @@ import (
 // The server loses the consumers that feed the processes, as a cluster does when one of
 // its servers is gone: others take their place, and nothing is missed.
 func TestQ1_ConsumersAreLost(t *testing.T) {
-	s := serve(t, t.TempDir())
-	nc := dial(t, s.ClientURL())
+	s := serve(t)
+	nc := dial(t, s.URL())
 	asking, err := queue.New[int, int]("lost", open(t, nc, nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer asking.Close()
-	working, err := queue.New[int, int]("lost", open(t, dial(t, s.ClientURL()), nil), nil)
+	working, err := queue.New[int, int]("lost", open(t, dial(t, s.URL()), nil), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
