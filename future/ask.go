@@ -35,8 +35,8 @@ func lift[Q, R any](f Func[Q, R], p *Policy) lifted[Q, R] {
 		l.mistake = errNilFunc
 	}
 	l.setDefaults()
-	if l.mistake == nil && l.Limit > 0 {
-		l.slots = newSlots(l.Limit, l.Queue)
+	if l.mistake == nil && l.Concurrency > 0 {
+		l.slots = newSlots(l.Concurrency, l.Queue)
 	}
 	return lifted[Q, R]{l, f}
 }

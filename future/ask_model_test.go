@@ -31,12 +31,12 @@ func askOfEveryKind(t *testing.T, rng *rand.Rand) {
 	pick := func(ds ...time.Duration) time.Duration { return ds[rng.IntN(len(ds))] }
 	queue := []int{0, 0, 3}
 	p := &future.Policy{
-		Timeout:  pick(0, 0, 50*time.Millisecond, 200*time.Millisecond),
-		Attempts: rng.IntN(4),
-		Backoff:  antiphon.Constant(pick(0, 10*time.Millisecond, 100*time.Millisecond)),
-		Limit:    rng.IntN(4),
-		Queue:    queue[rng.IntN(len(queue))],
-		Hedge:    pick(0, 0, 30*time.Millisecond),
+		Timeout:     pick(0, 0, 50*time.Millisecond, 200*time.Millisecond),
+		Attempts:    rng.IntN(4),
+		Backoff:     antiphon.Constant(pick(0, 10*time.Millisecond, 100*time.Millisecond)),
+		Concurrency: rng.IntN(4),
+		Queue:       queue[rng.IntN(len(queue))],
+		Hedge:       pick(0, 0, 30*time.Millisecond),
 	}
 	var running, most atomic.Int32
 	var mu sync.Mutex
@@ -134,10 +134,10 @@ func askOfEveryKind(t *testing.T, rng *rand.Rand) {
 			t.Errorf("ask %d settled with ErrPending", i)
 		}
 	}
-	if limit := int32(p.Limit); limit > 0 && most.Load() > limit {
+	if limit := int32(p.Concurrency); limit > 0 && most.Load() > limit {
 		t.Errorf("%d calls at once, the limit is %d", most.Load(), limit)
 	}
-	for i := range max(1, p.Limit) { // every slot is back
+	for i := range max(1, p.Concurrency) { // every slot is back
 		f := ask(context.Background(), 1000+i)
 		time.Sleep(time.Hour)
 		if _, ok := f.Peek(); !ok {

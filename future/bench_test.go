@@ -362,7 +362,7 @@ func BenchmarkPending(b *testing.B) {
 			case <-ctx.Done():
 			}
 			return i, nil
-		}, &future.Policy{Limit: 1, Queue: n})
+		}, &future.Policy{Concurrency: 1, Queue: n})
 		ctx := b.Context()
 		held := make([]*future.Future[int], n)
 		for i := range held {

@@ -82,7 +82,7 @@ func TestDebugPendingProfile(t *testing.T) {
 		}
 		gate := make(chan struct{})
 		g := future.Go(context.Background(), func(context.Context) (int, error) { <-gate; return 1, nil })
-		ask := future.Lift(func(context.Context, int) (int, error) { <-gate; return 1, nil }, &future.Policy{Limit: 1})(context.Background(), 1)
+		ask := future.Lift(func(context.Context, int) (int, error) { <-gate; return 1, nil }, &future.Policy{Concurrency: 1})(context.Background(), 1)
 		show := func() {
 			profile := pprof.Lookup(pendingProfile)
 			fmt.Println("pending:", profile.Count())

@@ -21,7 +21,7 @@
 // policy and stays in the present. [Call] and [CallOpts] ask once.
 //
 //	get := future.Lift(client.Get, &future.Policy{
-//		Timeout: time.Second, Attempts: 3, Limit: 10,
+//		Timeout: time.Second, Attempts: 3, Concurrency: 10,
 //	})
 //	a, b := get(ctx, reqA), get(ctx, reqB)
 //

@@ -56,7 +56,7 @@ func TestEventsOfAPolicy(t *testing.T) {
 			[]told{{"future.hedge", 1, time.Second, nil}, {"future.late", 1, 0, nil}},
 		},
 		"nothing to tell": {
-			future.Policy{Timeout: time.Hour, Attempts: 3, Hedge: time.Hour, Limit: 1},
+			future.Policy{Timeout: time.Hour, Attempts: 3, Hedge: time.Hour, Concurrency: 1},
 			func(context.Context, int) (int, error) { return 7, nil },
 			nil,
 		},

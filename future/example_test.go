@@ -59,9 +59,9 @@ func ExampleGo() {
 
 func ExampleLift() {
 	title := future.Lift(books.Title, &future.Policy{
-		Timeout:  time.Second, // for each attempt
-		Attempts: 3,
-		Limit:    10, // calls at once, over all asks
+		Timeout:     time.Second, // for each attempt
+		Attempts:    3,
+		Concurrency: 10, // calls at once, over all asks
 	})
 	_, err := title(ctx, 99).Await(ctx)
 	fmt.Println(antiphon.CodeOf(err), antiphon.ClassOf(err))

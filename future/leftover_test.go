@@ -90,8 +90,8 @@ func TestF3_NothingStaysOnAContext(t *testing.T) {
 	for name, use := range map[string]func(context.Context){
 		"Lift":          lifted(brief, nil),
 		"Policy":        lifted(brief, &future.Policy{Attempts: 2}),
-		"Limit":         lifted(brief, &future.Policy{Limit: 1}),
-		"Queue":         lifted(brief, &future.Policy{Limit: 1, Queue: 1}),
+		"Concurrency":   lifted(brief, &future.Policy{Concurrency: 1}),
+		"Queue":         lifted(brief, &future.Policy{Concurrency: 1, Queue: 1}),
 		"Timeout":       lifted(brief, &future.Policy{Timeout: time.Minute}),
 		"timed out":     lifted(brief, &future.Policy{Timeout: time.Millisecond}),
 		"Hedge":         lifted(brief, &future.Policy{Hedge: time.Millisecond}),
@@ -113,7 +113,7 @@ func TestF3_NothingStaysOnAContext(t *testing.T) {
 				s.SetLimit(1)
 				asks(s)
 				asks(s)
-				lifted(brief, &future.Policy{Limit: 1, Timeout: time.Minute})(s)
+				lifted(brief, &future.Policy{Concurrency: 1, Timeout: time.Minute})(s)
 				return nil
 			})
 		},
@@ -152,7 +152,7 @@ func TestF5_WhatWaitsHasNoGoroutine(t *testing.T) {
 	fails := func(context.Context, int) (int, error) { return 0, errBoom }
 	for name, start := range map[string]func(ctx context.Context, p *future.Promise[int]){
 		"asks in a queue": func(ctx context.Context, _ *future.Promise[int]) {
-			ask := future.Lift(never, &future.Policy{Limit: 1})
+			ask := future.Lift(never, &future.Policy{Concurrency: 1})
 			for i := range n {
 				ask(ctx, i)
 			}
@@ -230,7 +230,7 @@ func TestF5_TimersAreThoseAskedFor(t *testing.T) {
 		started, rang int32 // by three asks, of a second each, that fail
 		f             future.Func[int, int]
 	}{
-		"nothing to time": {future.Policy{Attempts: 3, Limit: 1, Queue: 5}, 0, 0, brief},
+		"nothing to time": {future.Policy{Attempts: 3, Concurrency: 1, Queue: 5}, 0, 0, brief},
 		"a timeout":       {future.Policy{Timeout: time.Minute}, 3, 0, brief},
 		"a hedge":         {future.Policy{Hedge: time.Minute}, 3, 0, brief},
 		"a short hedge":   {future.Policy{Hedge: time.Millisecond}, 3, 3, brief},

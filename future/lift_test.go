@@ -106,7 +106,7 @@ func TestF6_GoexitInThePolicyStrandsNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				p := *p
-				p.Limit = 2
+				p.Concurrency = 2
 				p.Backoff = cmpOr(p.Backoff, antiphon.Constant(time.Second))
 				ask := future.Lift(func(context.Context, int) (int, error) { time.Sleep(time.Minute); return 0, errBoom }, &p)
 				for range 4 {
@@ -296,7 +296,7 @@ func TestSettledAskHoldsNothing(t *testing.T) {
 	use := func(b *big) { runtime.KeepAlive(b) }
 	for name, start := range map[string]func(*big) *future.Future[int]{
 		"fn of a policy": func(b *big) *future.Future[int] {
-			return future.Lift(func(context.Context, int) (int, error) { use(b); return 1, nil }, &future.Policy{Limit: 1})(noContext, 1)
+			return future.Lift(func(context.Context, int) (int, error) { use(b); return 1, nil }, &future.Policy{Concurrency: 1})(noContext, 1)
 		},
 		"fn of Hedge": func(b *big) *future.Future[int] {
 			return future.Hedge(noContext, time.Minute, 2, func(context.Context) (int, error) { use(b); return 1, nil })
@@ -305,7 +305,7 @@ func TestSettledAskHoldsNothing(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.WithValue(context.Background(), key{}, b))
 			_ = cancel
 			return future.Lift(func(_ context.Context, b *big) (int, error) { use(b); return 1, nil },
-				&future.Policy{Limit: 1, Timeout: time.Hour, Hedge: time.Hour, Attempts: 3})(ctx, b)
+				&future.Policy{Concurrency: 1, Timeout: time.Hour, Hedge: time.Hour, Attempts: 3})(ctx, b)
 		},
 		"after retries": func(b *big) *future.Future[int] {
 			n := 0
@@ -318,7 +318,7 @@ func TestSettledAskHoldsNothing(t *testing.T) {
 			}, &future.Policy{Attempts: 3, Backoff: antiphon.Constant(0)})(context.WithValue(context.Background(), key{}, b), b)
 		},
 		"an ask that waited": func(b *big) *future.Future[int] {
-			ask := future.Lift(func(_ context.Context, b *big) (int, error) { use(b); return 1, nil }, &future.Policy{Limit: 1})
+			ask := future.Lift(func(_ context.Context, b *big) (int, error) { use(b); return 1, nil }, &future.Policy{Concurrency: 1})
 			ask(noContext, nil)
 			return ask(context.WithValue(context.Background(), key{}, b), b)
 		},

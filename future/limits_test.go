@@ -13,12 +13,12 @@ import (
 	"github.com/antiphon-go/antiphon/future"
 )
 
-// Who sets a Limit alone has a bounded queue too.
+// Who sets Concurrency alone has a bounded queue too.
 func TestX6_QueueIsBoundedByDefault(t *testing.T) {
 	const bound = 65536
 	bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		ask := future.Lift(func(_ context.Context, q int) (int, error) { <-gate; return q, nil }, &future.Policy{Limit: 1})
+		ask := future.Lift(func(_ context.Context, q int) (int, error) { <-gate; return q, nil }, &future.Policy{Concurrency: 1})
 		var last *future.Future[int]
 		for i := range bound + 1 { // one at work, the others in the queue
 			last = ask(noContext, i)
@@ -48,7 +48,7 @@ func TestQueueIsFullForTheNextAttempt(t *testing.T) {
 				return 0, errBoom
 			}
 			return q, sleep(ctx, time.Hour)
-		}, &future.Policy{Limit: 1, Queue: 1, Attempts: 2, Backoff: antiphon.Constant(time.Minute)})
+		}, &future.Policy{Concurrency: 1, Queue: 1, Attempts: 2, Backoff: antiphon.Constant(time.Minute)})
 		start := time.Now()
 		first := ask(t.Context(), 0)
 		synctest.Wait() // it rests
@@ -139,7 +139,7 @@ func TestScopeThatHasEndedWithAContextThatHasNot(t *testing.T) {
 			for name, err := range map[string]error{
 				"Go":     errOf(future.Call(ctx, f, 1)),
 				"Lift":   errOf(future.Lift(f, nil)(ctx, 1)),
-				"Policy": errOf(future.Lift(f, &future.Policy{Attempts: 2, Limit: 1})(ctx, 1)),
+				"Policy": errOf(future.Lift(f, &future.Policy{Attempts: 2, Concurrency: 1})(ctx, 1)),
 				"Hedge":  errOf(future.Hedge(ctx, time.Second, 2, func(ctx context.Context) (int, error) { return f(ctx, 1) })),
 			} {
 				t.Log(name)

@@ -39,11 +39,11 @@ type Policy struct {
 	// that of a client which has codes of its own, give them an AntiphonError
 	// method (antiphon.Describer), or say here what they mean.
 	Retryable func(error) bool
-	// Limit is how many calls may be under way at once, over all asks of one
+	// Concurrency is how many calls may be under way at once, over all asks of one
 	// Asker: another Lift with the same Policy counts for itself. A call holds its slot
 	// until the function has returned, also past its timeout, and never while
 	// it waits to try again. 0 means no limit.
-	Limit int
+	Concurrency int
 	// Queue is how many asks may wait for a slot, in order and without a
 	// goroutine; one more fails at once with ErrFull. An ask that waits takes
 	// up to 500 bytes and what it asks. 0 means 65536.
@@ -66,7 +66,7 @@ const defaultQueue = 1 << 16
 
 // plain reports whether p asks for nothing but a call.
 func (p *Policy) plain() bool {
-	return p.Timeout == 0 && (p.Attempts == 0 || p.Attempts == 1) && p.Limit == 0 && p.Queue == 0 && p.Hedge == 0
+	return p.Timeout == 0 && (p.Attempts == 0 || p.Attempts == 1) && p.Concurrency == 0 && p.Queue == 0 && p.Hedge == 0
 }
 
 func (p *Policy) validate() error {
@@ -78,8 +78,8 @@ func (p *Policy) validate() error {
 		return bad("Timeout", p.Timeout)
 	case p.Attempts < 0:
 		return bad("Attempts", p.Attempts)
-	case p.Limit < 0:
-		return bad("Limit", p.Limit)
+	case p.Concurrency < 0:
+		return bad("Concurrency", p.Concurrency)
 	case p.Queue < 0:
 		return bad("Queue", p.Queue)
 	case p.Hedge < 0:

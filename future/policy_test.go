@@ -43,7 +43,7 @@ func TestWithoutAPolicyWithIsTheFunction(t *testing.T) {
 
 func TestNegativePolicyFieldsFailEachAsk(t *testing.T) {
 	for field, p := range map[string]*future.Policy{
-		"Timeout": {Timeout: -1}, "Attempts": {Attempts: -1}, "Limit": {Limit: -1}, "Queue": {Queue: -1}, "Hedge": {Hedge: -1},
+		"Timeout": {Timeout: -1}, "Attempts": {Attempts: -1}, "Concurrency": {Concurrency: -1}, "Queue": {Queue: -1}, "Hedge": {Hedge: -1},
 	} {
 		ask := future.Lift(func(context.Context, int) (int, error) { t.Error("called"); return 0, nil }, p)
 		for range 2 {
@@ -223,7 +223,7 @@ func TestLimitHoldsAndQueueIsInOrder(t *testing.T) {
 			order = append(order, i)
 			time.Sleep(time.Second)
 			return i, nil
-		}, &future.Policy{Limit: 1, Queue: 9})
+		}, &future.Policy{Concurrency: 1, Queue: 9})
 		before := runtime.NumGoroutine()
 		var fs []*future.Future[int]
 		for i := range 10 {
@@ -249,7 +249,7 @@ func TestSlotIsKeptUntilTheFunctionReturnsAndNotAcrossABackoff(t *testing.T) {
 		ask := future.Lift(func(_ context.Context, d time.Duration) (int, error) {
 			time.Sleep(d)
 			return 0, errBoom
-		}, &future.Policy{Limit: 1, Timeout: time.Second, Attempts: 2, Backoff: antiphon.Constant(time.Hour)})
+		}, &future.Policy{Concurrency: 1, Timeout: time.Second, Attempts: 2, Backoff: antiphon.Constant(time.Hour)})
 		start := time.Now()
 		deaf := ask(context.Background(), 30*time.Minute)
 		synctest.Wait()
@@ -285,7 +285,7 @@ func TestNotAcceptedMeansNeverCalled(t *testing.T) {
 					called.Store(true)
 				}
 				return n, nil
-			}, &future.Policy{Limit: 1})
+			}, &future.Policy{Concurrency: 1})
 			first := ask(context.Background(), 0)
 			ctx, cancel := context.WithCancelCause(context.Background())
 			second := ask(ctx, 1)
@@ -321,7 +321,7 @@ func TestNotAcceptedIfTheSlotIsFreedByTheSameEnd(t *testing.T) {
 					called.Add(1)
 					<-ctx.Done()
 					return n, ctx.Err()
-				}, &future.Policy{Limit: 1})
+				}, &future.Policy{Concurrency: 1})
 				ctx, cancel := context.WithCancelCause(context.Background())
 				first := ask(ctx, 0)
 				fs := make([]*future.Future[int], waiting)
@@ -426,7 +426,7 @@ func TestHedgeNeedsASpareSlot(t *testing.T) {
 			mustBe(t, future.Lift(func(ctx context.Context, _ int) (int, error) {
 				calls.Add(1)
 				return 1, sleep(ctx, 5*time.Second)
-			}, &future.Policy{Limit: limit, Hedge: time.Second, Observer: func(e antiphon.Event) {
+			}, &future.Policy{Concurrency: limit, Hedge: time.Second, Observer: func(e antiphon.Event) {
 				if e.Name == "future.hedge" {
 					hedged.Add(1)
 				}
@@ -477,7 +477,7 @@ func TestMockClock(t *testing.T) {
 }
 
 func TestDeadlineOfTheAsker(t *testing.T) {
-	for name, p := range map[string]*future.Policy{"plain": nil, "policy": {Attempts: 5, Timeout: time.Hour, Limit: 1}} {
+	for name, p := range map[string]*future.Policy{"plain": nil, "policy": {Attempts: 5, Timeout: time.Hour, Concurrency: 1}} {
 		bubble(t, func(t *testing.T) {
 			ask := future.Lift(func(context.Context, int) (int, error) { time.Sleep(time.Hour); return 1, nil }, p)
 			ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errCause)

@@ -341,9 +341,9 @@ func TestX5_NilContextsWork(t *testing.T) {
 		"Call":  func() (int, error) { return future.Call(noContext, brief, 7).Await(noContext) },
 		"Lift":  func() (int, error) { return future.Lift(brief, nil)(noContext, 7).Await(noContext) },
 		"Policy": func() (int, error) {
-			return future.Lift(brief, &future.Policy{Limit: 1, Timeout: time.Hour})(noContext, 7).Await(noContext)
+			return future.Lift(brief, &future.Policy{Concurrency: 1, Timeout: time.Hour})(noContext, 7).Await(noContext)
 		},
-		"With":       func() (int, error) { return future.With(brief, &future.Policy{Limit: 1})(noContext, 7) },
+		"With":       func() (int, error) { return future.With(brief, &future.Policy{Concurrency: 1})(noContext, 7) },
 		"Block":      func() (int, error) { return future.Block(future.Lift(brief, nil))(noContext, 7) },
 		"First":      func() (int, error) { return future.First(noContext, ask, ask).Await(noContext) },
 		"Hedge":      func() (int, error) { return future.Hedge(noContext, time.Minute, 2, fn).Await(noContext) },

@@ -38,7 +38,7 @@ func TestX1_EverythingAtOnce(t *testing.T) {
 	}
 	ask := future.Lift(work, &future.Policy{
 		Attempts: 20, Backoff: antiphon.Constant(0), Retryable: func(error) bool { return true },
-		Limit: 3, Hedge: time.Microsecond, Timeout: time.Minute,
+		Concurrency: 3, Hedge: time.Microsecond, Timeout: time.Minute,
 		Observer: func(antiphon.Event) { events.Add(1) },
 	})
 	uses := []func(i int) error{

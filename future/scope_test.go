@@ -573,7 +573,7 @@ func TestF6_GoexitInATransformStrandsNoScope(t *testing.T) {
 	}
 	value := func(ctx context.Context, d time.Duration) (int, error) { time.Sleep(d); return 1, nil }
 	plain := future.Lift(value, nil)
-	policed := future.Lift(value, &future.Policy{Attempts: 2, Limit: 1})
+	policed := future.Lift(value, &future.Policy{Attempts: 2, Concurrency: 1})
 	for name, ask := range map[string]future.Asker[time.Duration, int]{"plain": plain, "policed": policed} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

@@ -123,7 +123,7 @@ func TestSettledFutureDropsWorkAndContext(t *testing.T) {
 			return future.Call(ctx, func(context.Context, *big) (int, error) { return 1, nil }, b)
 		},
 		"Lift with a policy": func(ctx context.Context, b *big) *future.Future[int] {
-			return future.Lift(func(context.Context, *big) (int, error) { return 1, nil }, &future.Policy{Attempts: 2, Limit: 3})(ctx, b)
+			return future.Lift(func(context.Context, *big) (int, error) { return 1, nil }, &future.Policy{Attempts: 2, Concurrency: 3})(ctx, b)
 		},
 		"Map": func(_ context.Context, b *big) *future.Future[int] {
 			return future.Map(future.Of(b), func(*big) (int, error) { return 1, nil })

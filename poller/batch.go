@@ -18,8 +18,8 @@ import (
 // once. A window of 0 takes what comes at the same time; a limit of 0 is 200. What does
 // not fit is another call, at once.
 //
-// For a [Scheduler] each check is a poll in flight while it waits: its Limit bounds how
-// many come together. Batch uses its Clock; s may be nil for the real one.
+// For a [Scheduler] each check is a poll in flight while it waits: its Concurrency
+// bounds how many come together. Batch uses its Clock; s may be nil for the real one.
 //
 // fetch returns what it knows; neither side modifies the map. An id that is not in it is
 // an error of code not_found, which ends the asking about this id unless

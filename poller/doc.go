@@ -55,7 +55,7 @@
 // operation's, where it is known.
 //
 //	poller.poll          a poll has been made and took Duration; Err if it failed
-//	poller.late          a poll waited Duration for its turn (see Scheduler.Limit)
+//	poller.late          a poll waited Duration for its turn (see Scheduler.Concurrency)
 //	poller.flapped       what had ended was seen as something else, which is ignored
 //	poller.gave_up       nobody looks any more, because of Err
 //	poller.refused       a pointer to elsewhere was not followed

@@ -362,7 +362,7 @@ func TestP4_CancelEndsASleepOfAMockClock(t *testing.T) {
 // A scheduler with turns to spare lets nobody wait, and says nothing of that.
 func TestNobodyIsLateWhereThereIsRoom(t *testing.T) {
 	seen := new(seenEvents)
-	s := &poller.Scheduler{Limit: -1, Observer: seen.observe}
+	s := &poller.Scheduler{Concurrency: -1, Observer: seen.observe}
 	defer s.Close()
 	var fs []*future.Future[int]
 	for range 1000 {

@@ -87,7 +87,7 @@ func ExampleSubmit() {
 }
 
 func ExampleScheduler() {
-	s := poller.Scheduler{Limit: 8, MaxPending: 1} // eight at a time, for one
+	s := poller.Scheduler{Concurrency: 8, MaxPending: 1} // eight at a time, for one
 	first := poller.Submit(context.Background(), &s, build("first"), nil)
 	second := poller.Submit(context.Background(), &s, build("second"), nil)
 	s.Close()

@@ -22,7 +22,7 @@ type HTTPOptions struct {
 	// how often a start is repeated that was not answered. Name defaults to Kind.
 	Poll *Options
 	// Scheduler is what follows. Nil means one for each operation. A request that a
-	// server holds (see LongPoll) takes one of Scheduler.Limit as long as it is held.
+	// server holds (see LongPoll) takes one of Scheduler.Concurrency as long as it is held.
 	Scheduler *Scheduler
 	// Client makes the requests. Nil means http.DefaultClient. It is neither changed nor
 	// closed; redirects are followed by the rules of this package, not by

@@ -28,10 +28,10 @@ import (
 //
 // Zero value: ready, with the defaults. A Scheduler must not be copied.
 type Scheduler struct {
-	// Limit is how many polls may be in flight at once; the others wait for their turn.
-	// One whose check does not come back stays in flight. 0 means 256, negative no
-	// limit.
-	Limit int
+	// Concurrency is how many polls may be in flight at once; the others wait for their
+	// turn. One whose check does not come back stays in flight. 0 means 256, negative
+	// no limit.
+	Concurrency int
 	// MaxPending is how many futures may be pending at once; Submit fails with ErrFull
 	// beyond that. It bounds the memory: about 350 bytes each, and about 450 more if its
 	// context is one that can end and that it shares with no other. 0 means 1048576,
@@ -56,8 +56,8 @@ type Scheduler struct {
 }
 
 const (
-	defaultLimit      = 256
-	defaultMaxPending = 1 << 20
+	defaultConcurrency = 256
+	defaultMaxPending  = 1 << 20
 )
 
 // ErrFull: a Scheduler has Scheduler.MaxPending futures. Of class not accepted.
@@ -152,9 +152,9 @@ func (s *Scheduler) nextRing() time.Duration {
 
 // room reports whether another poll may be made. The caller holds the lock.
 func (s *Scheduler) room() bool {
-	most := s.Limit
+	most := s.Concurrency
 	if most == 0 {
-		most = defaultLimit
+		most = defaultConcurrency
 	}
 	return !s.closed && (most < 0 || s.flying < most)
 }

@@ -81,7 +81,7 @@ func modelRun(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var flying, most, gaveUp atomic.Int64
 	limit := []int{-1, 0, 1, 2, 10}[rng.IntN(5)]
-	s := &poller.Scheduler{Limit: limit, Observer: func(e antiphon.Event) {
+	s := &poller.Scheduler{Concurrency: limit, Observer: func(e antiphon.Event) {
 		if e.Name == "poller.gave_up" {
 			gaveUp.Add(1)
 		}

@@ -100,7 +100,7 @@ func TestLimitOfPollsInFlight(t *testing.T) {
 	for limit, want := range map[int]int64{0: 256, 7: 7, -1: 1000} {
 		askBubble(t, func(t *testing.T) {
 			seen, all := new(seenEvents), new(seenEvents)
-			s := poller.Scheduler{Limit: limit, Observer: all.observe}
+			s := poller.Scheduler{Concurrency: limit, Observer: all.observe}
 			defer s.Close()
 			var flying, most atomic.Int64
 			var order []int
@@ -145,7 +145,7 @@ func TestLimitOfPollsInFlight(t *testing.T) {
 // A turn that does not come before the end is none.
 func TestP4_TheTimeEndsWhileItWaitsForItsTurn(t *testing.T) {
 	askBubble(t, func(t *testing.T) {
-		s := poller.Scheduler{Limit: 1}
+		s := poller.Scheduler{Concurrency: 1}
 		defer s.Close()
 		stuck := poller.Submit(t.Context(), &s, deaf(time.Hour), &poller.Options{First: -1, PerPoll: -1})
 		synctest.Wait()
@@ -174,7 +174,7 @@ func TestCloseEndsAll(t *testing.T) {
 	askBubble(t, func(t *testing.T) {
 		mock := clock.NewMock()
 		seen := new(seenEvents)
-		s := &poller.Scheduler{Limit: 3, Clock: mock, Observer: seen.observe}
+		s := &poller.Scheduler{Concurrency: 3, Clock: mock, Observer: seen.observe}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var fs []*future.Future[int]
@@ -317,7 +317,7 @@ func TestP4_SharedContexts(t *testing.T) {
 
 func TestX7_GoexitHarmsNobodyElse(t *testing.T) {
 	askBubble(t, func(t *testing.T) {
-		s := poller.Scheduler{Limit: 1}
+		s := poller.Scheduler{Concurrency: 1}
 		defer s.Close()
 		var fs, good []*future.Future[int]
 		for range 10 {
@@ -355,7 +355,7 @@ func TestX7_GoexitInWhatHangsOnAFuture(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			askBubble(t, func(t *testing.T) {
-				s := &poller.Scheduler{Limit: 1}
+				s := &poller.Scheduler{Concurrency: 1}
 				defer s.Close()
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
@@ -384,7 +384,7 @@ func TestX7_GoexitInWhatHangsOnAFuture(t *testing.T) {
 
 func TestGoroutinesOnlyForPollsInFlight(t *testing.T) {
 	askBubble(t, func(t *testing.T) {
-		s := poller.Scheduler{Limit: 10}
+		s := poller.Scheduler{Concurrency: 10}
 		defer s.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -442,7 +442,7 @@ func TestAnAnswerKeepsNothing(t *testing.T) {
 func TestP4_NoTurnIsTakenInAContextThatHasEnded(t *testing.T) {
 	for range 50 {
 		askBubble(t, func(t *testing.T) {
-			s := poller.Scheduler{Limit: 1}
+			s := poller.Scheduler{Concurrency: 1}
 			defer s.Close()
 			ctx, cancel := context.WithCancel(t.Context())
 			polls := 0

@@ -27,7 +27,7 @@ func Submit[T any](ctx context.Context, s *Scheduler, c Check[T], o *Options) *f
 		o = noOptions
 	}
 	if s == nil {
-		s = &Scheduler{Limit: -1, MaxPending: -1, Clock: o.Clock, own: true}
+		s = &Scheduler{Concurrency: -1, MaxPending: -1, Clock: o.Clock, own: true}
 	}
 	s.init()
 	p := &poller[T]{scheduler: s, question: question[T]{check: c}}

@@ -107,7 +107,7 @@ func TestEveryShape(t *testing.T) {
 func TestPolicyHoldsForEachMethod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &notes{takes: time.Second}
-		a := NewBooksAsker(n, &future.Policy{Limit: 1})
+		a := NewBooksAsker(n, &future.Policy{Concurrency: 1})
 		ctx, start := context.Background(), time.Now()
 		first, second, other := a.Title(ctx, 1), a.Title(ctx, 2), a.Lend(ctx, 1, "", 0)
 		check(t, first, "title", nil)
@@ -124,7 +124,7 @@ func TestPolicyHoldsForEachMethod(t *testing.T) {
 
 func TestBadPolicyFailsEachAsk(t *testing.T) {
 	n := &notes{}
-	a := NewBooksAsker(n, &future.Policy{Limit: -1})
+	a := NewBooksAsker(n, &future.Policy{Concurrency: -1})
 	ctx := context.Background()
 	for _, err := range []error{fail(a.Title(ctx, 1)), fail(a.Sync(ctx)), fail(a.Search(ctx, ""))} {
 		if err == nil {

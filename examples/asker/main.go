@@ -33,7 +33,7 @@ import (
 
 func main() {
 	ctx := context.Background()
-	library := NewBooksAsker(shelf{"Iliad", "Odyssey", "Theogony"}, &future.Policy{Limit: 10})
+	library := NewBooksAsker(shelf{"Iliad", "Odyssey", "Theogony"}, &future.Policy{Concurrency: 10})
 
 	// Asked for at once; nobody has waited yet.
 	titles := future.All(library.Title(ctx, 0), library.Title(ctx, 1))

@@ -22,11 +22,11 @@ func main() {
 	client := &Client{URL: server.URL}
 
 	forecast := future.Lift(client.Forecast, &future.Policy{
-		Timeout:  time.Second,                                                    // an attempt
-		Attempts: 3,                                                              // at the most
-		Backoff:  antiphon.Exponential(20*time.Millisecond, 80*time.Millisecond), // between them
-		Limit:    3,                                                              // calls at once
-		Observer: report,
+		Timeout:     time.Second,                                                    // an attempt
+		Attempts:    3,                                                              // at the most
+		Backoff:     antiphon.Exponential(20*time.Millisecond, 80*time.Millisecond), // between them
+		Concurrency: 3,                                                              // calls at once
+		Observer:    report,
 	})
 
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

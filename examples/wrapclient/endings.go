@@ -14,7 +14,7 @@ import (
 // reaches it there; but whether it was done nobody knows. The other was waiting
 // for the only slot, and was surely not done.
 func cancelled(ctx context.Context, s *stage) error {
-	buy := future.Lift(s.client.Buy, &future.Policy{Limit: 1})
+	buy := future.Lift(s.client.Buy, &future.Policy{Concurrency: 1})
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -36,11 +36,11 @@ type scene struct {
 
 var scenes = []scene{
 	{"The slowest, not the sum", "future.Lift(client.Price, nil)", together},
-	{"Never more at once than the limit", "Limit: 3", limited},
+	{"Never more at once than the limit", "Concurrency: 3", limited},
 	{"A timeout for each attempt", "Timeout: 250ms, Attempts: 5", timedOut},
 	{"The server says when to come back", "antiphon.RetryAfter", toldToWait},
 	{"A second call when the first takes long", "Hedge: 40ms", hedged},
-	{"One cancel, two answers", "Limit: 1", cancelled},
+	{"One cancel, two answers", "Concurrency: 1", cancelled},
 	{"A client with options", "future.CallOpts, or a closure", withOptions},
 	{"Is it safe to ask again?", "antiphon.CodeOf, antiphon.ClassOf", classes},
 }

@@ -40,7 +40,7 @@ func together(ctx context.Context, s *stage) error {
 // others wait their turn, in order and without a goroutine.
 func limited(ctx context.Context, s *stage) error {
 	const limit = 3
-	price := future.Lift(s.client.Price, &future.Policy{Limit: limit})
+	price := future.Lift(s.client.Price, &future.Policy{Concurrency: limit})
 
 	start := time.Now()
 	asked := make([]*future.Future[int], 9)

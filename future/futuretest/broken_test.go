@@ -199,7 +199,7 @@ func TestBrokenWaysAreFoundOut(t *testing.T) {
 			}
 		}},
 		{"answers one after the other", "SlowHarmsNobody", func(_ testing.TB, f Func) Asker {
-			return future.Lift(f, &future.Policy{Limit: 1})
+			return future.Lift(f, &future.Policy{Concurrency: 1})
 		}},
 		{"drops the cancel", "CancelReachesWork", func(_ testing.TB, f Func) Asker {
 			return func(ctx context.Context, q Query) *answerFuture {

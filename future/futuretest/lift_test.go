@@ -13,8 +13,8 @@ import (
 func TestX8_Lift(t *testing.T) {
 	for name, p := range map[string]*future.Policy{
 		"plain":   nil,
-		"policy":  {Timeout: time.Minute, Attempts: 1, Limit: 1000},
-		"limited": {Limit: 4},
+		"policy":  {Timeout: time.Minute, Attempts: 1, Concurrency: 1000},
+		"limited": {Concurrency: 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := futuretest.Way{

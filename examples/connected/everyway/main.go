@@ -100,7 +100,7 @@ func natsJobs(s *ways.Stage, price ways.Func) ways.Asker {
 func keyed(prices *queue.Queue[ways.Item, ways.Price]) ways.Asker {
 	submit := future.Lift(func(ctx context.Context, item ways.Item) (*queue.Job[ways.Price], error) {
 		return prices.Submit(ctx, item, &queue.SubmitOptions{Key: fmt.Sprint(item)})
-	}, &future.Policy{Attempts: 5, Limit: ways.Lanes})
+	}, &future.Policy{Attempts: 5, Concurrency: ways.Lanes})
 	return func(ctx context.Context, item ways.Item) *future.Future[ways.Price] {
 		return future.Then(submit(ctx, item), (*queue.Job[ways.Price]).Future)
 	}

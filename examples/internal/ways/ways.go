@@ -55,7 +55,7 @@ func polling(s *Stage, price Func) Asker {
 	shop := poller.ServeFunc(price, &poller.ServerOptions{Inline: -1, PollAfter: soon}) // never with the answer at once
 	url := s.Serve(shop)
 	return poller.Dial[Item, Price](url, &poller.HTTPOptions{
-		Client: s.Client(), Scheduler: &poller.Scheduler{Limit: Conns / 2}, Poll: &poller.Options{Min: soon(0)},
+		Client: s.Client(), Scheduler: &poller.Scheduler{Concurrency: Conns / 2}, Poll: &poller.Options{Min: soon(0)},
 	})
 }
 
