@@ -42,6 +42,28 @@ func Example() {
 	// no unicorn for sale not_found failed
 }
 
+// The same with calls that wait.
+func Example_synchronous() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	here, there := callback.Pipe(nil)
+
+	shop := callback.NewPeer(there, nil)
+	callback.Serve(shop, "price", price, nil)
+	go shop.Run(ctx)
+
+	customer := callback.NewPeer(here, nil)
+	ask := future.Block(callback.Dial[string, int](customer, "price", nil))
+	go customer.Run(ctx)
+
+	fmt.Println(ask(ctx, "pear"))
+	_, err := ask(ctx, "unicorn")
+	fmt.Println(err, antiphon.CodeOf(err), antiphon.ClassOf(err))
+	// Output:
+	// 40 <nil>
+	// no unicorn for sale not_found failed
+}
+
 // peers runs two peers on a pipe until stop is called.
 func peers() (a, b *callback.Peer, stop func()) {
 	x, y := callback.Pipe(nil)

@@ -51,6 +51,19 @@ func Example() {
 	// Odyssey <nil>
 }
 
+// The same with calls that wait.
+func Example_synchronous() {
+	a, err := books.Title(ctx, 0)
+	fmt.Println(a, err)
+	b, err := books.Title(ctx, 1)
+	fmt.Println(b, err)
+	fmt.Println("asked")
+	// Output:
+	// Iliad <nil>
+	// Odyssey <nil>
+	// asked
+}
+
 func ExampleGo() {
 	sum := future.Go(ctx, func(context.Context) (int, error) { return 40 + 2, nil })
 	fmt.Println(sum.Await(ctx))
@@ -64,6 +77,18 @@ func ExampleLift() {
 		Concurrency: 10, // calls at once, over all asks
 	})
 	_, err := title(ctx, 99).Await(ctx)
+	fmt.Println(antiphon.CodeOf(err), antiphon.ClassOf(err))
+	// Output: not_found failed
+}
+
+// The same policy for calls that wait.
+func ExampleLift_synchronous() {
+	title := future.With(books.Title, &future.Policy{
+		Timeout:     time.Second,
+		Attempts:    3,
+		Concurrency: 10,
+	})
+	_, err := title(ctx, 99)
 	fmt.Println(antiphon.CodeOf(err), antiphon.ClassOf(err))
 	// Output: not_found failed
 }

@@ -86,6 +86,18 @@ func ExampleSubmit() {
 	// Output: [linux.tar.gz darwin.tar.gz] <nil>
 }
 
+// The same with calls that wait, one after the other.
+func ExampleSubmit_synchronous() {
+	ctx := context.Background()
+	linux, err := poller.Wait(ctx, build("linux"), often)
+	fmt.Println(linux, err)
+	darwin, err := poller.Wait(ctx, build("darwin"), often)
+	fmt.Println(darwin, err)
+	// Output:
+	// linux.tar.gz <nil>
+	// darwin.tar.gz <nil>
+}
+
 func ExampleScheduler() {
 	s := poller.Scheduler{Concurrency: 8, MaxPending: 1} // eight at a time, for one
 	first := poller.Submit(context.Background(), &s, build("first"), nil)

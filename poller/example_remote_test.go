@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/poller"
 	"github.com/antiphon-go/antiphon/poller/pollertest"
 )
@@ -31,6 +32,29 @@ func ExampleDial() {
 	nine, bad := ask(ctx, 3), ask(ctx, -3) // both are under way
 	fmt.Println(nine.Await(ctx))
 	_, err := bad.Await(ctx)
+	fmt.Println(antiphon.CodeOf(err), err)
+	fmt.Println(square.Shutdown(ctx))
+	// Output:
+	// 9 <nil>
+	// out_of_range -3 is negative
+	// <nil>
+}
+
+// The same with calls that wait.
+func ExampleDial_synchronous() {
+	square := poller.ServeFunc(func(_ context.Context, n int) (int, error) {
+		if n < 0 {
+			return 0, antiphon.Errorf(antiphon.CodeOutOfRange, "%d is negative", n)
+		}
+		return n * n, nil
+	}, nil)
+	site := httptest.NewServer(square)
+	defer site.Close()
+
+	ctx := context.Background()
+	ask := future.Block(poller.Dial[int, int](site.URL, &poller.HTTPOptions{Client: site.Client()}))
+	fmt.Println(ask(ctx, 3))
+	_, err := ask(ctx, -3)
 	fmt.Println(antiphon.CodeOf(err), err)
 	fmt.Println(square.Shutdown(ctx))
 	// Output:

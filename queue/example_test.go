@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/antiphon-go/antiphon"
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/queue"
 )
 
@@ -39,6 +40,31 @@ func Example() {
 	fmt.Println(err, errors.Is(err, queue.ErrDead))
 
 	stop() // what is under way is finished
+	fmt.Println(<-done)
+	// Output:
+	// HELLO! <nil>
+	// nothing to shout true
+	// <nil>
+}
+
+// The same with calls that wait.
+func Example_synchronous() {
+	ctx, stop := context.WithCancel(context.Background())
+	jobs := queue.Memory(nil)
+	shouts, err := queue.New[string, string]("shouts", jobs, nil)
+	if err != nil {
+		panic(err)
+	}
+	done := make(chan error)
+	go func() { done <- shouts.Work(ctx, shout, nil) }()
+
+	ask := future.Block(shouts.Asker(nil))
+	fmt.Println(ask(ctx, "hello"))
+
+	_, err = ask(ctx, "")
+	fmt.Println(err, errors.Is(err, queue.ErrDead))
+
+	stop()
 	fmt.Println(<-done)
 	// Output:
 	// HELLO! <nil>

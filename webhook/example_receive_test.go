@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/webhook"
 )
@@ -152,6 +153,28 @@ func ExampleAsk() {
 		return res.Body.Close()
 	})
 	fmt.Println(ask(context.Background(), 21).Await(context.Background()))
+	// Output: 42 <nil>
+}
+
+// The same with a call that waits.
+func ExampleAsk_synchronous() {
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	inbox := webhook.NewInbox(server.URL+"/answers", nil)
+	defer inbox.Close(nil)
+	mux.Handle("POST /answers/", inbox)
+
+	double := func(ctx context.Context, n int) (int, error) { return 2 * n, nil }
+	ask := future.Block(webhook.Ask[int, int](inbox, func(ctx context.Context, url string, n int) error {
+		m := webhook.Answer(double(ctx, n))
+		res, err := http.Post(url, m.Header.Get("Content-Type"), bytes.NewReader(m.Body))
+		if err != nil {
+			return err
+		}
+		return res.Body.Close()
+	}))
+	fmt.Println(ask(context.Background(), 21))
 	// Output: 42 <nil>
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/callback/wscallback"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 // Both ends ask, and both answer.
@@ -40,6 +41,37 @@ func Example() {
 
 	greet := callback.Dial[string, string](p, "greet", nil)
 	fmt.Println(greet(ctx, "Good morning").Await(ctx))
+	// Output: Good morning, Ada <nil>
+}
+
+// The same with a call that waits.
+func Example_synchronous() {
+	handler := wscallback.Handler(func(ctx context.Context, c *wscallback.Conn) error {
+		p := callback.NewPeer(c, nil)
+		name := future.Block(callback.Dial[struct{}, string](p, "name", nil))
+		callback.Serve(p, "greet", func(ctx context.Context, greeting string) (string, error) {
+			who, err := name(ctx, struct{}{})
+			return greeting + ", " + who, err
+		}, nil)
+		return p.Run(ctx)
+	}, nil)
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	defer handler.Close()
+
+	ctx := context.Background()
+	c, err := wscallback.Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	p := callback.NewPeer(c, nil)
+	defer p.Close()
+	callback.Serve(p, "name", func(context.Context, struct{}) (string, error) { return "Ada", nil }, nil)
+	go p.Run(ctx)
+
+	greet := future.Block(callback.Dial[string, string](p, "greet", nil))
+	fmt.Println(greet(ctx, "Good morning"))
 	// Output: Good morning, Ada <nil>
 }
 
@@ -108,11 +140,11 @@ func ExampleDial() {
 	p := callback.NewPeer(c, nil)
 	defer p.Close()
 	go p.Run(ctx)
-	future := callback.Dial[string, string](p, "oracle", nil)(ctx, "Rain?")
+	rain := callback.Dial[string, string](p, "oracle", nil)(ctx, "Rain?")
 	<-arrived
 	c.Reconnect(errors.New("as if somebody had pulled the plug"))
 	answer <- true
-	fmt.Println(future.Await(ctx))
+	fmt.Println(rain.Await(ctx))
 	// Output: Rain? Perhaps. <nil>
 }
 
@@ -141,12 +173,12 @@ func ExampleServer_Shutdown() {
 	p := callback.NewPeer(c, nil)
 	defer p.Close()
 	go p.Run(ctx)
-	future := callback.Dial[string, string](p, "bake", nil)(ctx, "cake")
+	cake := callback.Dial[string, string](p, "bake", nil)(ctx, "cake")
 	<-started
 	limited, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	fmt.Println(handler.Shutdown(limited))
-	fmt.Println(future.Await(ctx))
+	fmt.Println(cake.Await(ctx))
 	// Output:
 	// <nil>
 	// a cake <nil>

@@ -22,31 +22,36 @@ func main() {
 	client := &Client{URL: server.URL}
 
 	forecast := future.Lift(client.Forecast, &future.Policy{
-		Timeout:     time.Second,                                                    // an attempt
+		Timeout:     2 * time.Second,                                                // an attempt
 		Attempts:    3,                                                              // at the most
 		Backoff:     antiphon.Exponential(20*time.Millisecond, 80*time.Millisecond), // between them
 		Concurrency: 3,                                                              // calls at once
 		Observer:    report,
 	})
 
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	cities := []string{"Athens", "Bergen", "Cádiz", "Dakar", "Atlantis"}
 	asked := make([]*future.Future[Forecast], len(cities))
 	for i, city := range cities {
 		asked[i] = forecast(ctx, city) // returns at once
 	}
-	fmt.Println("asked; meanwhile, the kettle is on")
+	fmt.Println("asked; the kettle is on")
 
 	for i, got := range future.AsCompleted(ctx, asked...) {
-		switch {
-		case errors.Is(got.Err, ErrNoSuchCity):
-			fmt.Printf("%-9s there is no such place\n", cities[i])
-		case got.Err != nil:
-			log.Fatalf("%s: %v (%s)", cities[i], got.Err, antiphon.ClassOf(got.Err))
-		default:
-			fmt.Printf("%-9s %2d °C, %s\n", cities[i], got.Value.Celsius, got.Value.Sky)
-		}
+		tell(cities[i], got.Value, got.Err)
+	}
+}
+
+// tell prints what became of a question.
+func tell(city string, f Forecast, err error) {
+	switch {
+	case errors.Is(err, ErrNoSuchCity):
+		fmt.Printf("%-9s there is no such place\n", city)
+	case err != nil:
+		log.Fatalf("%s: %v (%s)", city, err, antiphon.ClassOf(err))
+	default:
+		fmt.Printf("%-9s %2d °C, %s\n", city, f.Celsius, f.Sky)
 	}
 }
 

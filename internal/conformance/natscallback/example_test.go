@@ -12,6 +12,7 @@ import (
 
 	"github.com/antiphon-go/antiphon/callback"
 	"github.com/antiphon-go/antiphon/callback/natscallback"
+	"github.com/antiphon-go/antiphon/future"
 )
 
 // running is a server in this process; anywhere else it is at a URL.
@@ -56,6 +57,40 @@ func Example() {
 	tea, cake := price(ctx, "tea"), price(ctx, "cake") // both are under way
 	fmt.Println(tea.Await(ctx))
 	fmt.Println(cake.Await(ctx))
+	// Output:
+	// 300 <nil>
+	// 400 <nil>
+}
+
+// The same with calls that wait.
+func Example_synchronous() {
+	s := running()
+	defer s.Shutdown()
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer nc.Close()
+
+	ctx := context.Background()
+	shop, _ := natscallback.New(nc, nil)
+	answering := callback.NewPeer(shop, nil)
+	defer answering.Close()
+	callback.Serve(answering, "shop.price", func(_ context.Context, item string) (int, error) {
+		return 100 * len(item), nil
+	}, &callback.ServeOptions{Group: "shop"})
+	go answering.Run(ctx)
+
+	customer, _ := natscallback.New(nc, nil)
+	asking := callback.NewPeer(customer, nil)
+	defer asking.Close()
+	go asking.Run(ctx)
+
+	patient := &callback.DialOptions{Attempts: 1000, Backoff: func(int) time.Duration { return time.Millisecond }}
+	price := future.Block(callback.Dial[string, int](asking, "shop.price", patient))
+	fmt.Println(price(ctx, "tea"))
+	fmt.Println(price(ctx, "cake"))
 	// Output:
 	// 300 <nil>
 	// 400 <nil>
