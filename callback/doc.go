@@ -50,7 +50,7 @@
 //	callback.expired        an ask or expectation has run out of time
 //	callback.resend         a request is sent once more
 //	callback.repeated       a request came again, and was not done again
-//	callback.refused        a request was not accepted, for the reason Err
+//	callback.rejected       a request was not accepted, for the reason Err
 //	callback.dropped        an event, or a request whose time was over or that was
 //	                        cancelled before it came, was dropped; Count of them
 //	callback.unsent         a message could not be sent

@@ -55,7 +55,7 @@ func TestGarbage(t *testing.T) {
 			}
 		}
 		f.all()
-		if es.count("callback.malformed") == 0 || es.count("callback.unknown") == 0 || es.count("callback.refused") == 0 {
+		if es.count("callback.malformed") == 0 || es.count("callback.unknown") == 0 || es.count("callback.rejected") == 0 {
 			t.Error("nothing was told")
 		}
 		f.request("f", 77, "7")

@@ -287,7 +287,7 @@ func (js *jobs) lose(j *job) {
 // asker will have to wait for its time to end: a flood is not answered by one.
 func (js *jobs) refuse(d Delivery, why error) {
 	p, m := js.peer, d.Message
-	p.observe(antiphon.Event{Name: "callback.refused", Kind: m.To, ID: idString(m.ID), Err: why})
+	p.observe(antiphon.Event{Name: "callback.rejected", Kind: m.To, ID: idString(m.ID), Err: why})
 	if m.Kind == Request {
 		p.reply(&Message{Kind: Reply, ID: m.ID, To: m.ReplyTo, Err: antiphon.FromError(why)}, nil)
 	}

@@ -252,7 +252,7 @@ func TestEventsAreNotAnswered(t *testing.T) {
 			t.Errorf("%+v", info)
 		}
 		f.nothing()
-		if es.count("callback.event_failed") != 2 || es.count("callback.refused") != 2 {
+		if es.count("callback.event_failed") != 2 || es.count("callback.rejected") != 2 {
 			t.Errorf("%+v", es.take())
 		}
 	})

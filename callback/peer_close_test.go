@@ -129,7 +129,7 @@ func TestC7_CloseUnderContention(t *testing.T) {
 
 // An observer may close the peer, wherever it is called.
 func TestC7_CloseWithinAnObserver(t *testing.T) {
-	for _, name := range []string{"callback.malformed", "callback.unsent", "callback.refused", "callback.expired", "callback.disconnected"} {
+	for _, name := range []string{"callback.malformed", "callback.unsent", "callback.rejected", "callback.expired", "callback.disconnected"} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				x, y := callback.Pipe(nil)
@@ -146,7 +146,7 @@ func TestC7_CloseWithinAnObserver(t *testing.T) {
 				switch name {
 				case "callback.unsent":
 					_ = callback.Notify(none, p, "e", 1, nil)
-				case "callback.refused":
+				case "callback.rejected":
 					f.request("f", 1, "1")
 				case "callback.malformed":
 					f.send(callback.Message{Kind: 77})

@@ -65,7 +65,7 @@ func TestC5_Queue(t *testing.T) {
 				t.Error(m.ID)
 			}
 		}
-		if e := es.last(t, "callback.refused"); es.count("callback.refused") != 2 || e.Kind != "f" || !errors.Is(e.Err, callback.ErrFull) {
+		if e := es.last(t, "callback.rejected"); es.count("callback.rejected") != 2 || e.Kind != "f" || !errors.Is(e.Err, callback.ErrFull) {
 			t.Errorf("%+v", es.take())
 		}
 		start := time.Now()

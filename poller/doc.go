@@ -55,15 +55,15 @@
 // operation's, where it is known.
 //
 //	poller.poll          a poll has been made and took Duration; Err if it failed
-//	poller.late          a poll waited Duration for its turn (see Scheduler.Concurrency)
+//	poller.waited        a poll waited Duration for its turn (see Scheduler.Concurrency)
 //	poller.flapped       what had ended was seen as something else, which is ignored
 //	poller.gave_up       nobody looks any more, because of Err
-//	poller.refused       a pointer to elsewhere was not followed
+//	poller.unfollowed    a pointer to elsewhere was not followed
 //	poller.unsent        a cancel could not be sent
 //	poller.accepted      an operation was accepted
 //	poller.inline        an operation was answered with its result, after Duration
 //	poller.rejected      a request was not accepted, for the reason Err
-//	poller.failed        the store of operations failed with Err
+//	poller.store_failed  the store of operations failed with Err
 //
 // # What holds for all of it
 //

@@ -373,7 +373,7 @@ func TestNobodyIsLateWhereThereIsRoom(t *testing.T) {
 	if _, err := future.All(fs...).Await(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if late := seen.named("poller.late"); len(late) > 0 {
+	if late := seen.named("poller.waited"); len(late) > 0 {
 		t.Error(len(late), "were late")
 	}
 }

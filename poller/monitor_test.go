@@ -112,8 +112,8 @@ func TestP6_PointersStayOnTheirOrigin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, script, func(s *stage) {
 				_, err := s.try("POST", "/r")
-				if !errors.Is(err, poller.ErrOrigin) || s.told("poller.refused") != 1 {
-					t.Errorf("%v, told %d times", err, s.told("poller.refused"))
+				if !errors.Is(err, poller.ErrOrigin) || s.told("poller.unfollowed") != 1 {
+					t.Errorf("%v, told %d times", err, s.told("poller.unfollowed"))
 				}
 				s.asked("monitor", 0)
 			})
@@ -127,8 +127,8 @@ func TestP6_PointersStayOnTheirOrigin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, script, func(s *stage) {
-				if e := s.gaveUp(s.fails()); !errors.Is(e, poller.ErrOrigin) || s.told("poller.refused") != 1 {
-					t.Errorf("%v, told %d times", e, s.told("poller.refused"))
+				if e := s.gaveUp(s.fails()); !errors.Is(e, poller.ErrOrigin) || s.told("poller.unfollowed") != 1 {
+					t.Errorf("%v, told %d times", e, s.told("poller.unfollowed"))
 				}
 				s.asked("monitor", 1)
 			})
@@ -181,7 +181,7 @@ func TestP6_CredentialsNeverGoElsewhere(t *testing.T) {
 				t.Errorf("asked for credentials for %s", host)
 			}
 		}
-		if n := s.told("poller.refused"); n != 0 || len(asked) != 2 {
+		if n := s.told("poller.unfollowed"); n != 0 || len(asked) != 2 {
 			t.Errorf("refused %d times, authorized %d", n, len(asked))
 		}
 	})

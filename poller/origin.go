@@ -57,6 +57,6 @@ func (c *caller) allowed(home string, u *url.URL) error {
 func (c *caller) refused(why string) error {
 	err := antiphon.Errorf(antiphon.CodePermissionDenied, "%w: %s", ErrOrigin, why)
 	err.Permanent = true
-	c.pace.Observer.Emit(antiphon.Event{Name: "poller.refused", Kind: c.pace.Name, Err: err})
+	c.pace.Observer.Emit(antiphon.Event{Name: "poller.unfollowed", Kind: c.pace.Name, Err: err})
 	return err
 }

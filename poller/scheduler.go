@@ -214,7 +214,7 @@ func (s *Scheduler) work(f *flight) {
 			}
 		}
 		if f = s.land(g); f != nil && f.late > 0 {
-			f.track.emit(antiphon.Event{Name: "poller.late", Context: f.ctx, Attempt: f.track.polls, Duration: f.late})
+			f.track.emit(antiphon.Event{Name: "poller.waited", Context: f.ctx, Attempt: f.track.polls, Duration: f.late})
 		}
 		if g.settle != nil {
 			g.settle()

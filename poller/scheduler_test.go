@@ -129,9 +129,9 @@ func TestLimitOfPollsInFlight(t *testing.T) {
 					t.Fatalf("%d polled in place of %d", order[i], i)
 				}
 			}
-			late := seen.named("poller.late")
-			if len(late) != int(1000-want) || len(all.named("poller.late")) != len(late) {
-				t.Errorf("%d were late, the scheduler heard of %d", len(late), len(all.named("poller.late")))
+			late := seen.named("poller.waited")
+			if len(late) != int(1000-want) || len(all.named("poller.waited")) != len(late) {
+				t.Errorf("%d were late, the scheduler heard of %d", len(late), len(all.named("poller.waited")))
 			}
 			if limit == 7 {
 				if e := late[0]; e.Duration != 10*time.Second-7*time.Millisecond || e.Kind != "slow" || e.Attempt != 1 {

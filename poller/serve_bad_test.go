@@ -312,7 +312,7 @@ func TestStoreFails(t *testing.T) {
 		if a := s.do("POST", "/jobs/operations:batchGet", `{"ids":["x"]}`); a.StatusCode != c.look {
 			t.Error(a)
 		}
-		if got := strings.Join(names, " "); got != "poller.rejected poller.failed poller.failed poller.failed poller.failed" {
+		if got := strings.Join(names, " "); got != "poller.rejected poller.store_failed poller.store_failed poller.store_failed poller.store_failed" {
 			t.Error(got)
 		}
 	}

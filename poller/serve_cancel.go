@@ -57,7 +57,7 @@ func (x *exchange) forget() error {
 		if code == antiphon.CodeFailedPrecondition {
 			return err
 		}
-		x.s.observe(x, antiphon.Event{Name: "poller.failed", ID: x.id, Err: err})
+		x.s.observe(x, antiphon.Event{Name: "poller.store_failed", ID: x.id, Err: err})
 		return storeError(err)
 	}
 	x.s.tombs.remember(x.id, x.owner, x.s.clock.Now(), x.s.opts.Tombstone)

@@ -74,7 +74,7 @@ func (x *exchange) page(query string) (p page, err error) {
 	case f.after != "" && antiphon.CodeOf(err) == antiphon.CodeNotFound:
 		return p, errPageGone
 	default:
-		x.s.observe(x, antiphon.Event{Name: "poller.failed", Err: err})
+		x.s.observe(x, antiphon.Event{Name: "poller.store_failed", Err: err})
 		return p, storeError(err)
 	}
 	size := 0

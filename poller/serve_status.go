@@ -57,7 +57,7 @@ func (x *exchange) checked(id string, op *antiphon.Operation, err error) error {
 		}
 		return errUnknown
 	case err != nil:
-		x.s.observe(x, antiphon.Event{Name: "poller.failed", ID: id, Err: err})
+		x.s.observe(x, antiphon.Event{Name: "poller.store_failed", ID: id, Err: err})
 		return storeError(err)
 	case !x.mine(op):
 		return errUnknown

@@ -1321,7 +1321,7 @@ export class Peer extends EventTarget {
 
   /** If there is no room to refuse, the asker's time ends: a flood is not answered by one. @param {Message} m @param {AntiphonError} error */
   #refuse(m, error) {
-    this.#observe({ name: "callback.refused", kind: m.to, id: m.id, error });
+    this.#observe({ name: "callback.rejected", kind: m.to, id: m.id, error });
     if (m.kind === "request") this.#post({ kind: "reply", size: 300, text: () => formatMessage({ kind: "reply", id: m.id, error }) });
   }
 

@@ -93,7 +93,7 @@ func TestHostileFrames(t *testing.T) {
 		{"an unknown flag", plain, binaryForm, []byte{2, 1, 0x80}, 0, "callback.malformed"},
 		{"a string of invalid UTF-8", plain, binaryForm, []byte{4, 7, 2, 1, 0xff}, 0, "callback.malformed"},
 		{"an answer to nothing", plain, binaryForm, framed(&callback.Message{Kind: callback.Reply, ID: callback.ID{9}}), 0, "callback.unknown"},
-		{"a name that nobody serves", plain, binaryForm, framed(request(1, "nonsense", "")), 0, "callback.refused"},
+		{"a name that nobody serves", plain, binaryForm, framed(request(1, "nonsense", "")), 0, "callback.rejected"},
 		{"no JSON", jsonForm, textForm, []byte("GET / HTTP/1.0"), 0, "callback.malformed"},
 		{"JSON that is nothing of ours", jsonForm, textForm, []byte(`{"kind":"request","id":"short"}`), 0, "callback.malformed"},
 		{"JSON without a floor", jsonForm, textForm, []byte(strings.Repeat("[", 1<<20)), 0, "callback.malformed"},

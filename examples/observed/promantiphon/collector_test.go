@@ -90,7 +90,7 @@ antiphon_queue_up{queue="mails"} 1
 func TestKindsAreBounded(t *testing.T) {
 	c := promantiphon.New()
 	for i := range 10_000 {
-		c.Observe(antiphon.Event{Name: "callback.refused", Kind: fmt.Sprint("made up ", i), Duration: 1})
+		c.Observe(antiphon.Event{Name: "callback.rejected", Kind: fmt.Sprint("made up ", i), Duration: 1})
 	}
 	c.Observe(antiphon.Event{Name: "callback.dropped", Kind: "\xff"})
 	for name, want := range map[string]int{"antiphon_events_total": 102, "antiphon_event_duration_seconds": 101} {

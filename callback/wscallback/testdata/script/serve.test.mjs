@@ -234,7 +234,7 @@ test("what is not served is refused, not accepted", async (t) => {
     ["unimplemented", "not_accepted", "callback.unserved", ["callback.undeliverable"]],
     ["failed_precondition", "not_accepted", "callback.is_stream", undefined],
   ]);
-  assert.deepEqual(names(), Array(4).fill("callback.refused"));
+  assert.deepEqual(names(), Array(4).fill("callback.rejected"));
 });
 
 test("serving may end, and begin again", async (t) => {
