@@ -44,7 +44,7 @@ func (r *Receiver) shakeHands(w http.ResponseWriter, req *http.Request) bool {
 			r.refuse(w, req, &RejectError{Reason: ReasonHeader})
 			return true
 		}
-		h.Set("WebHook-Allowed-Rate", strconv.Itoa(min(int(n), r.opts.Rate)))
+		h.Set("WebHook-Allowed-Rate", strconv.Itoa(min(int(n), r.opts.AllowedRate)))
 	}
 	h.Set("WebHook-Allowed-Origin", origin[0])
 	h.Set("Allow", http.MethodPost)

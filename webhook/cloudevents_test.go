@@ -139,7 +139,7 @@ func TestW2_CloudEventsAreVerifiedFirst(t *testing.T) {
 }
 
 func TestHandshake(t *testing.T) {
-	r := webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{Origins: []string{"a.example", "b.example"}, Rate: 100})
+	r := webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{Origins: []string{"a.example", "b.example"}, AllowedRate: 100})
 	for _, tt := range []struct {
 		origin, rate string
 		status       int

@@ -791,7 +791,7 @@ func TestX5_ReceiverMistakes(t *testing.T) {
 		"MaxBody":           webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{MaxBody: -1}),
 		"ReadTimeout":       webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{ReadTimeout: -1}),
 		"MaxRunning":        webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{MaxRunning: -1}),
-		"Rate":              webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{Rate: -1}),
+		"AllowedRate":       webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{AllowedRate: -1}),
 		"Inline, and Lease": webhook.NewReceiver(seal{}, nothing, &webhook.ReceiverOptions{Inline: -1, Lease: -1}),
 	} {
 		if a := push(r, seal{}.sealed("/", "m", "x")); a.Code != 500 {

@@ -49,8 +49,9 @@ type ReceiverOptions struct {
 	// handshake with OPTIONS. They are compared exactly. None means that who asks is
 	// refused.
 	Origins []string
-	// Rate is how many requests a minute those may send at most. 0 means any number.
-	Rate int
+	// AllowedRate is how many requests a minute those are told that they may send. 0
+	// means any number.
+	AllowedRate int
 
 	// Observer is told of the events listed in the package comment. May be nil.
 	Observer antiphon.Observer
@@ -79,11 +80,11 @@ func (o *ReceiverOptions) configure() error {
 	if err := orDefault("ReceiverOptions.MaxRunning", &o.MaxRunning, 1024); err != nil {
 		return err
 	}
-	if o.Rate == 0 {
-		o.Rate = math.MaxInt
+	if o.AllowedRate == 0 {
+		o.AllowedRate = math.MaxInt
 	}
-	if o.Rate < 0 {
-		return misuse("options", "ReceiverOptions.Rate is negative")
+	if o.AllowedRate < 0 {
+		return misuse("options", "ReceiverOptions.AllowedRate is negative")
 	}
 	o.MaxBody = min(o.MaxBody, 1<<30)
 	if o.Clock == nil {
