@@ -32,9 +32,9 @@ type Options struct {
 	Synchronous Synchronous
 	// Busy is how long to wait for another process that writes. 0 means 10 seconds.
 	Busy time.Duration
-	// Look is how often to look for what other processes did, while somebody waits for
+	// Poll is how often to look for what other processes did, while somebody waits for
 	// it. 0 means 5 milliseconds.
-	Look time.Duration
+	Poll time.Duration
 	// MaxPayload is how many bytes a payload, a result or a checkpoint may have. 0
 	// means 16 MiB.
 	MaxPayload int
@@ -83,14 +83,14 @@ func Open(ctx context.Context, db *sql.DB, o *Options) (*Backend, error) {
 	if o != nil {
 		b.opts = *o
 	}
-	if b.opts.Busy < 0 || b.opts.Look < 0 || b.opts.MaxPayload < 0 || b.opts.Synchronous > Normal {
+	if b.opts.Busy < 0 || b.opts.Poll < 0 || b.opts.MaxPayload < 0 || b.opts.Synchronous > Normal {
 		return nil, antiphon.Errorf(antiphon.CodeInvalidArgument, "sqlitequeue: an option is negative or unknown")
 	}
 	if b.opts.Busy == 0 {
 		b.opts.Busy = 10 * time.Second
 	}
-	if b.opts.Look == 0 {
-		b.opts.Look = 5 * time.Millisecond
+	if b.opts.Poll == 0 {
+		b.opts.Poll = 5 * time.Millisecond
 	}
 	if b.opts.MaxPayload == 0 {
 		b.opts.MaxPayload = 16 << 20
@@ -178,7 +178,7 @@ func (b *Backend) journal(ctx context.Context, conn *sql.Conn) error {
 		case !isBusy(err) || b.opts.Clock.Now().After(until):
 			return err
 		}
-		timer := b.opts.Clock.Timer(b.opts.Look)
+		timer := b.opts.Clock.Timer(b.opts.Poll)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

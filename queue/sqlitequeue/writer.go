@@ -194,7 +194,7 @@ func (w *writer) run() {
 	}()
 	for {
 		if timer == nil && b.hub.waited() {
-			timer = b.opts.Clock.Timer(b.opts.Look)
+			timer = b.opts.Clock.Timer(b.opts.Poll)
 			tick = timer.C
 		}
 		select {
