@@ -47,7 +47,7 @@ func TestC3_TimerThatIsFasterThanItsMaker(t *testing.T) {
 		defer cancel()
 		_, f, _ := r.Expect(ctx, 30*time.Millisecond)
 		if _, err := f.Await(ctx); !errors.Is(err, callback.ErrExpired) {
-			t.Errorf("%v, with %d pending", err, r.Len())
+			t.Errorf("%v, with %d pending", err, r.Pending())
 		}
 	})
 }

@@ -215,8 +215,8 @@ func (r *Registry[T]) Touch(id ID, ttl time.Duration) error {
 	return t.touch(id, func() moment { return at })
 }
 
-// Len returns how many expectations there are.
-func (r *Registry[T]) Len() int { return int(r.ready().count.Load()) }
+// Pending returns how many expectations there are.
+func (r *Registry[T]) Pending() int { return int(r.ready().count.Load()) }
 
 // Close refuses further expectations with [ErrClosed] and ends all there are, with
 // an error of class unknown that is ErrClosed and err, which may be nil. Calling

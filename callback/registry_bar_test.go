@@ -124,7 +124,7 @@ func replies(t testing.TB, n int) {
 	asking.Wait()
 	close(wire)
 	answering.Wait()
-	if left := r.Len(); left != 0 {
+	if left := r.Pending(); left != 0 {
 		t.Errorf("%d entries are left", left)
 	}
 	orphans, observed := int64(0), int64(0)

@@ -146,7 +146,7 @@ func millionPending(b *testing.B, wait time.Duration, due func(i int) time.Durat
 		}
 	}
 	b.ReportMetric(float64(time.Since(end).Nanoseconds())/million, "ns/expiry")
-	if n := r.Len(); n != 0 {
+	if n := r.Pending(); n != 0 {
 		b.Fatal(n, "left")
 	}
 	clear(fs)

@@ -45,8 +45,8 @@ func TestC7_CloseEndsAllExpectations(t *testing.T) {
 					t.Fatal(got)
 				}
 			}
-			if r.Len() != 0 {
-				t.Fatal(r.Len())
+			if r.Pending() != 0 {
+				t.Fatal(r.Pending())
 			}
 			_, _, got := r.Expect(none, 0)
 			if got != callback.ErrClosed {
@@ -100,7 +100,7 @@ func TestC7_CloseLeavesNoTimerWhateverIsGoingOn(t *testing.T) {
 			}
 			wg.Go(func() { r.Close(nil) })
 			wg.Wait()
-			if n := r.Len(); n != 0 {
+			if n := r.Pending(); n != 0 {
 				t.Fatal(n, "are left")
 			}
 			if armed(mock) {
@@ -215,7 +215,7 @@ func TestC7_WhileAllElseGoesOn(t *testing.T) {
 			for _, f := range fs {
 				outcome(t, f)
 			}
-			if n := r.Len(); n != 0 {
+			if n := r.Pending(); n != 0 {
 				t.Fatal(n, "are left")
 			}
 		}

@@ -39,8 +39,8 @@ func TestOneTimerForAllExpectations(t *testing.T) {
 			t.Error(n, "goroutines")
 		}
 		clk.Add(time.Minute)
-		if n := clk.timers.Load(); n != 1 || r.Len() != 0 {
-			t.Error(n, "timers,", r.Len(), "left")
+		if n := clk.timers.Load(); n != 1 || r.Pending() != 0 {
+			t.Error(n, "timers,", r.Pending(), "left")
 		}
 		r.Close(nil)
 	})
@@ -190,8 +190,8 @@ func TestX7_WhoEndsTheGoroutineHarmsNobody(t *testing.T) {
 							t.Fatal(i, err)
 						}
 					}
-					if r.Len() != 0 {
-						t.Fatal(r.Len(), "left")
+					if r.Pending() != 0 {
+						t.Fatal(r.Pending(), "left")
 					}
 					free(t, r.ready(), "after all")
 					r.Close(nil)
@@ -247,7 +247,7 @@ func TestC4_ManyOnOneContext(t *testing.T) {
 			t.Fatal(m, "at once")
 		}
 		r.exit.mu.Lock()
-		if r.Len() != 0 || r.exit.busy || r.exit.line != nil {
+		if r.Pending() != 0 || r.exit.busy || r.exit.line != nil {
 			t.Error("somebody is left")
 		}
 		r.exit.mu.Unlock()

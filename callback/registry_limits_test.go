@@ -27,8 +27,8 @@ func TestExpectFailsIfItsContextHasEnded(t *testing.T) {
 			cancel(why)
 			id, f, err := r.Expect(ctx, 0)
 			ended(t, err, antiphon.CodeCanceled, antiphon.ClassNotAccepted, why, context.Canceled)
-			if !id.IsZero() || f != nil || r.Len() != 0 {
-				t.Fatal(id, f, r.Len())
+			if !id.IsZero() || f != nil || r.Pending() != 0 {
+				t.Fatal(id, f, r.Pending())
 			}
 			r.Close(nil)
 		}
@@ -57,7 +57,7 @@ func TestC5_TooManyAreRefusedAtOnce(t *testing.T) {
 				t.Fatal(id, f, err)
 			}
 			ended(t, err, antiphon.CodeResourceExhausted, antiphon.ClassNotAccepted)
-			if n := r.Len(); n != limit {
+			if n := r.Pending(); n != limit {
 				t.Fatal(n)
 			}
 		}
@@ -93,7 +93,7 @@ func TestC5_NobodyIsRefusedForAnotherThatIs(t *testing.T) {
 			wg.Go(func() {
 				for range 500 {
 					id, f, err := r.Expect(none, 0)
-					if n := int64(r.Len()); n > most.Load() {
+					if n := int64(r.Pending()); n > most.Load() {
 						most.Store(n)
 					}
 					switch {
@@ -124,8 +124,8 @@ func TestX5_ZeroValuesAreSafe(t *testing.T) {
 			t.Fatal(err)
 		}
 		id, f := expect(t, &r, nil, 0)
-		if r.Len() != 1 {
-			t.Fatal(r.Len())
+		if r.Pending() != 1 {
+			t.Fatal(r.Pending())
 		}
 		if err := r.Resolve(id, "x"); err != nil {
 			t.Fatal(err)
@@ -142,7 +142,7 @@ func TestX5_ZeroValuesAreSafe(t *testing.T) {
 				t.Error(name, err)
 			}
 		}
-		if n := new(callback.Registry[string]).Len(); n != 0 {
+		if n := new(callback.Registry[string]).Pending(); n != 0 {
 			t.Error(n)
 		}
 		var closed callback.Registry[string]
@@ -162,8 +162,8 @@ func TestX5_ZeroValueIsUsedByManyAtFirst(t *testing.T) {
 			wg.Go(func() { expect(t, &r, nil, 0) })
 		}
 		wg.Wait()
-		if r.Len() != 50 {
-			t.Fatal(r.Len())
+		if r.Pending() != 50 {
+			t.Fatal(r.Pending())
 		}
 	})
 }
@@ -184,7 +184,7 @@ func TestNegativeOptionsAreNamed(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if r.Len() != 0 || r.Resolve(callback.ID{}, 1) != callback.ErrUnknownID {
+				if r.Pending() != 0 || r.Resolve(callback.ID{}, 1) != callback.ErrUnknownID {
 					t.Error(name, "is in the way")
 				}
 				r.Close(nil)
@@ -193,8 +193,8 @@ func TestNegativeOptionsAreNamed(t *testing.T) {
 		r := callback.NewRegistry[int](nil)
 		_, _, err := r.Expect(none, -1)
 		ended(t, err, antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted)
-		if r.Len() != 0 {
-			t.Error(r.Len())
+		if r.Pending() != 0 {
+			t.Error(r.Pending())
 		}
 		r.Close(nil)
 	})
@@ -254,8 +254,8 @@ func TestX4_ExpectWaitsForRoomUntilThereIsSome(t *testing.T) {
 			}
 			makeRoom(r, ids[1])
 			g := <-in
-			if g.err != nil || r.Len() != 3 {
-				t.Fatal(name, g.err, r.Len())
+			if g.err != nil || r.Pending() != 3 {
+				t.Fatal(name, g.err, r.Pending())
 			}
 			w.advance(2*time.Minute - 1) // its time begins now
 			pending(t, g.f)
@@ -286,8 +286,8 @@ func TestX4_ExpectWaitsAsLongAsItsContext(t *testing.T) {
 		}
 		_ = r.Resolve(ids[0], 1)
 		_, _ = expect(t, r, nil, 0) // whoever gave up takes no room
-		if r.Len() != 2 {
-			t.Fatal(r.Len())
+		if r.Pending() != 2 {
+			t.Fatal(r.Pending())
 		}
 	})
 }
@@ -334,8 +334,8 @@ func TestC7_CloseWhileOthersBeginToWait(t *testing.T) {
 			wg.Go(func() { _ = r.Resolve(ids[0], 1) })
 			wg.Go(func() { r.Close(nil) })
 			wg.Wait() // or the bubble says that it is a deadlock
-			if r.Len() != 0 {
-				t.Fatal(r.Len())
+			if r.Pending() != 0 {
+				t.Fatal(r.Pending())
 			}
 		}
 	})
@@ -356,7 +356,7 @@ func TestRoomIsNeitherLostNorMade(t *testing.T) {
 					if errors.Is(err, callback.ErrFull) {
 						t.Error("it was refused") // it waits instead
 					}
-					if got := r.Len(); got > limit {
+					if got := r.Pending(); got > limit {
 						t.Error(got, "at once")
 					}
 					if err == nil && n%3 == 0 {
@@ -370,8 +370,8 @@ func TestRoomIsNeitherLostNorMade(t *testing.T) {
 		wg.Wait()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if r.Len() != 0 {
-			t.Fatal(r.Len())
+		if r.Pending() != 0 {
+			t.Fatal(r.Pending())
 		}
 		for range limit {
 			expect(t, r, nil, 0)

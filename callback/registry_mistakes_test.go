@@ -243,7 +243,7 @@ func (d *badDesk) Touch(id callback.ID, ttl time.Duration) error {
 	return nil
 }
 
-func (d *badDesk) Len() int {
+func (d *badDesk) Pending() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.n

@@ -25,7 +25,7 @@ type desk interface {
 	Resolve(id callback.ID, v int) error
 	Reject(id callback.ID, err error) error
 	Touch(id callback.ID, ttl time.Duration) error
-	Len() int
+	Pending() int
 	Close(err error)
 }
 
@@ -339,7 +339,7 @@ func (s *story) judge(d desk) {
 			s.fault("C5 refused, and there were only %d", n)
 		}
 	}
-	if n := d.Len(); n != 0 {
+	if n := d.Pending(); n != 0 {
 		s.fault("C7 %d are left", n)
 	}
 	for name, n := range map[string]int{"late": lates, "duplicate": duplicates, "unknown": s.unknown, "expired": expiries} {
@@ -398,7 +398,7 @@ func tell(t *testing.T, seed uint64, open func(o *callback.RegistryOptions) desk
 			wg.Go(func() {
 				for range mine.IntN(12) + 2 {
 					s.act(d, mine)
-					if n := d.Len(); n > s.max {
+					if n := d.Pending(); n > s.max {
 						s.fault("C5 %d at once", n)
 					}
 					time.Sleep(time.Duration(mine.IntN(3)) * time.Millisecond)

@@ -147,7 +147,7 @@ func TestExpectAnswerMayComeBeforeAnybodyWaits(t *testing.T) {
 		if err := r.Resolve(id, "paid"); err != nil {
 			t.Fatal(err)
 		}
-		if n := r.Len(); n != 0 {
+		if n := r.Pending(); n != 0 {
 			t.Fatal(n, "are left")
 		}
 		w.advance(time.Hour) // it is kept for as long as the future is

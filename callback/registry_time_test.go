@@ -48,7 +48,7 @@ func TestC3_ExpiresAtItsTimeAndNotBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			ended(t, err, antiphon.CodeDeadlineExceeded, antiphon.ClassUnknown, context.DeadlineExceeded)
-			if r.Len() != 0 {
+			if r.Pending() != 0 {
 				t.Fatal("it was not let go")
 			}
 		}
@@ -182,7 +182,7 @@ func TestC4_ContextThatEndsFreesTheEntryBeforeTheFutureSettles(t *testing.T) {
 				ctx, finish := end.with(t.Context())
 				id, f := expect(t, r, ctx, time.Hour)
 				looked := future.Recover(f, func(err error) (int, error) { // on the goroutine that settles it
-					if n := r.Len(); n != 0 {
+					if n := r.Pending(); n != 0 {
 						t.Error(n, "are left")
 					}
 					if err := r.Resolve(id, 1); err != callback.ErrLate {
@@ -220,7 +220,7 @@ func TestC4_HoweverItEndsTheEntryIsFreedFirst(t *testing.T) {
 			r := callback.NewRegistry[int](&callback.RegistryOptions{Clock: w.clk})
 			id, f := expect(t, r, nil, time.Second)
 			look := func() (int, error) {
-				if n := r.Len(); n != 0 {
+				if n := r.Pending(); n != 0 {
 					t.Error(name, n, "are left")
 				}
 				if err := r.Touch(id, time.Second); !errors.Is(err, callback.ErrOrphan) {

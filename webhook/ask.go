@@ -44,13 +44,13 @@ func Ask[Q, R any](in *Inbox, send func(ctx context.Context, url string, q Q) er
 			var returned bool
 			defer func() {
 				if !returned {
-					_ = in.pending.Reject(id, caught(recover()))
+					_ = in.expected.Reject(id, caught(recover()))
 				}
 			}()
 			err := send(ctx, url, q)
 			returned = true
 			if err != nil {
-				_ = in.pending.Reject(id, err) // unless it is answered
+				_ = in.expected.Reject(id, err) // unless it is answered
 			}
 		}()
 		return f

@@ -37,12 +37,12 @@ import (
 //
 // Closing: Close ends what is waited for.
 type Inbox struct {
-	base    string
-	opts    InboxOptions
-	wrong   error // what is wrong with the arguments
-	mark    [markLen]byte
-	pending *callback.Registry[*pushed]
-	in      *Receiver
+	base     string
+	opts     InboxOptions
+	wrong    error // what is wrong with the arguments
+	mark     [markLen]byte
+	expected *callback.Registry[*pushed]
+	in       *Receiver
 }
 
 // A pushed is an answer as it came.
@@ -64,7 +64,7 @@ func NewInbox(baseURL string, o *InboxOptions) *Inbox {
 	if in.wrong != nil {
 		return in
 	}
-	in.pending = callback.NewRegistry[*pushed](&callback.RegistryOptions{
+	in.expected = callback.NewRegistry[*pushed](&callback.RegistryOptions{
 		MaxPending: in.opts.MaxPending, TTL: in.opts.TTL, Name: in.opts.Name, Clock: in.opts.Clock,
 	})
 	verifier, forward := in.opts.Verifier, in.opts.Forward
@@ -115,7 +115,7 @@ func expect[R any](ctx context.Context, in *Inbox, ttl time.Duration) (id callba
 	if in.wrong != nil {
 		return id, "", nil, in.wrong
 	}
-	id, arrived, err := in.pending.Expect(ctx, ttl)
+	id, arrived, err := in.expected.Expect(ctx, ttl)
 	if err != nil {
 		return id, "", nil, err
 	}
@@ -132,19 +132,19 @@ func expect[R any](ctx context.Context, in *Inbox, ttl time.Duration) (id callba
 	return id, in.base + newToken(id, in.mark, in.opts.Clock.Now()), f, nil
 }
 
-// Len returns how many answers are waited for.
-func (in *Inbox) Len() int {
+// Pending returns how many answers are waited for.
+func (in *Inbox) Pending() int {
 	if in.wrong != nil {
 		return 0
 	}
-	return in.pending.Len()
+	return in.expected.Pending()
 }
 
 // Close fails what is waited for with an error that is callback.ErrClosed and err, which
 // may be nil, and refuses to expect more. Calling it again does nothing.
 func (in *Inbox) Close(err error) {
 	if in.wrong == nil {
-		in.pending.Close(err)
+		in.expected.Close(err)
 	}
 }
 
@@ -192,7 +192,7 @@ func (in *Inbox) deliver(ctx context.Context, t token, m Message) answer {
 	}
 	err := errStray
 	if t.mark == in.mark {
-		err = in.pending.Resolve(t.id, p)
+		err = in.expected.Resolve(t.id, p)
 	}
 	age := in.opts.Clock.Since(t.at).Abs()
 	switch {

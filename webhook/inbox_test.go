@@ -48,7 +48,7 @@ func TestInboxSettles(t *testing.T) {
 		var w witness
 		in := webhook.NewInbox(answers+"/", &webhook.InboxOptions{Name: "answers", Observer: w.observe})
 		url, f := expect[receipt](t, in, 0)
-		if !strings.HasPrefix(url, answers+"/") || len(url) != len(answers)+1+38 || in.Len() != 1 {
+		if !strings.HasPrefix(url, answers+"/") || len(url) != len(answers)+1+38 || in.Pending() != 1 {
 			t.Errorf("the URL is %s", url)
 		}
 		if a := answered(in, url, "application/json", `{"no":7}`); a.Code != 204 || a.Body.Len() != 0 {
@@ -72,8 +72,8 @@ func TestInboxSettles(t *testing.T) {
 				t.Errorf("W8: %v holds the token", e)
 			}
 		}
-		if len(w.named("webhook.received")) != 1001 || in.Len() != 0 {
-			t.Errorf("%d are waited for", in.Len())
+		if len(w.named("webhook.received")) != 1001 || in.Pending() != 0 {
+			t.Errorf("%d are waited for", in.Pending())
 		}
 	})
 }
@@ -376,7 +376,7 @@ func TestX5_InboxMistakes(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		in.Close(nil)
-		if in.Len() != 0 {
+		if in.Pending() != 0 {
 			t.Errorf("%s: something is waited for", name)
 		}
 	}
@@ -384,7 +384,7 @@ func TestX5_InboxMistakes(t *testing.T) {
 	if _, _, err := webhook.Expect[receipt](in, -1); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument {
 		t.Error(err)
 	}
-	if _, err := webhook.Ask[int, int](in, nil)(noContext, 1).Await(noContext); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || in.Len() != 0 {
+	if _, err := webhook.Ask[int, int](in, nil)(noContext, 1).Await(noContext); antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || in.Pending() != 0 {
 		t.Error(err)
 	}
 }
