@@ -166,7 +166,7 @@ func pushed(h *house, name string, f work) (question, error) {
 	inbox := webhook.NewInbox(url, &webhook.InboxOptions{Name: name, Observer: h.observe})
 	mux.Handle("/", inbox)
 	h.atEnd(func() { inbox.Close(nil) })
-	h.prometheus.Pending("inbox", name, inbox.Len)
+	h.prometheus.Pending("inbox", name, inbox.Pending)
 	egress, err := loopback(url)
 	if err != nil {
 		return nil, err
