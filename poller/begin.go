@@ -30,7 +30,8 @@ import (
 // of HTTPOptions.Poll, if that is safe: it was not accepted, or its method is idempotent, or
 // it has an Idempotency-Key; and if its body can be had again (Request.GetBody).
 //
-// What antiphon.TraceFrom of its context gives goes along, unless req has a traceparent.
+// What antiphon.TraceFrom of its context gives goes along with every request, but with req
+// itself if that has a traceparent.
 //
 // An error means that nothing is followed. Its class says whether the operation was
 // started: not accepted where that is sure, else unknown. An operation that was done at

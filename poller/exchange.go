@@ -12,6 +12,7 @@ import (
 
 	"github.com/antiphon-go/antiphon"
 	"github.com/antiphon-go/antiphon/internal/body"
+	"github.com/antiphon-go/antiphon/internal/trace"
 )
 
 const maxHops = 10
@@ -25,8 +26,9 @@ type reply struct {
 
 // ask makes a request without a body. It follows redirects, those of what does more than
 // look only if they keep its method, and for this once: whoever is redirected goes on
-// asking the same URL.
+// asking the same URL. The trace of ctx goes along.
 func (c *caller) ask(ctx context.Context, home, method string, u *url.URL, header http.Header) (reply, error) {
+	trace.Put(ctx, header)
 	r := &http.Request{Method: method, URL: u, Host: u.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	r = r.WithContext(ctx)

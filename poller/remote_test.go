@@ -222,11 +222,11 @@ func TestEveryStyleIsFollowed(t *testing.T) {
 
 // The start.
 
-// A start takes along the trace of its context, unless the request has one. Polls are
-// nobody's work, and have none.
-func TestAStartTakesTheTraceAlong(t *testing.T) {
+// A start takes along the trace of its context, unless the request has one, and so do the
+// polls that follow; a cancel and a delete take that of their own.
+func TestRequestsTakeTheTraceAlong(t *testing.T) {
 	for name, own := range map[string]string{"of its context": "", "of its own": "00-own"} {
-		play(t, &pollertest.Script{Value: report{1}}, func(s *stage) {
+		play(t, &pollertest.Script{Value: report{1}, Monitor: []pollertest.Step{{State: antiphon.StateRunning}, {}}}, func(s *stage) {
 			ctx := antiphon.WithTrace(s.ctx, map[string]string{"traceparent": "00-1", "tracestate": "a=b"})
 			req, err := http.NewRequestWithContext(ctx, "POST", s.net.URL+"/reports", nil)
 			if err != nil {
@@ -244,9 +244,26 @@ func TestAStartTakesTheTraceAlong(t *testing.T) {
 			if v, err := r.Future().Await(s.ctx); err != nil || v != (report{1}) {
 				t.Error(name, v, err)
 			}
-			sent := s.script.Requests("start")[0].Header
-			if got := sent.Get("Traceparent") + " " + sent.Get("Tracestate"); got != want {
-				t.Errorf("%s: %q", name, got)
+			ending := antiphon.WithTrace(s.ctx, map[string]string{"traceparent": "00-2"})
+			_, _ = r.Cancel(ending), r.Delete(ending) // whatever comes of it
+			var polls, ends int
+			for _, q := range s.script.Requests() {
+				of := want
+				switch {
+				case q.Sort == "start":
+				case q.Method == "GET":
+					polls++
+					of = "00-1 a=b"
+				default:
+					ends++
+					of = "00-2 "
+				}
+				if got := q.Header.Get("Traceparent") + " " + q.Header.Get("Tracestate"); got != of {
+					t.Errorf("%s: %s %s with %q, not %q", name, q.Method, q.Sort, got, of)
+				}
+			}
+			if polls < 2 || ends < 2 {
+				t.Errorf("%d polls, %d requests to cancel and delete", polls, ends)
 			}
 			if own == "" && len(req.Header) != 0 {
 				t.Errorf("the caller's request became %v", req.Header)

@@ -94,7 +94,9 @@ func (s *Sender) request(ctx context.Context, e *Endpoint, d *delivery, a *Attem
 			h[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
 		}
 	}
-	trace.Put(ctx, h)
+	if !e.Untraced {
+		trace.Put(ctx, h)
+	}
 	if e.Signer != nil {
 		q := &Request{Method: http.MethodPost, URL: to, Header: h, Body: d.Body, At: a.Begun}
 		m := Message{ID: d.ID, Type: d.Type, Endpoint: d.Endpoint, Time: a.Begun, Body: d.Body}

@@ -24,6 +24,9 @@ type Endpoint struct {
 	Types []string
 	// Header is sent along.
 	Header http.Header
+	// Untraced keeps the trace of a message from it: a traceparent, whose ids are random,
+	// and a tracestate, which is as your tracing has it. What a header says is sent.
+	Untraced bool
 
 	// Concurrency is how many attempts may be under way at once; after one that failed
 	// it is one at a time until it answers again. 0 means 4.

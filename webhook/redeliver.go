@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/antiphon-go/antiphon"
 )
 
 // A DeadLetter is a delivery that was given up. It is kept until it is redelivered or
@@ -21,8 +23,9 @@ type DeadLetter struct {
 	// Err is why it was given up.
 	Err error
 
-	job  string
-	sent delivery
+	job   string
+	sent  delivery
+	trace map[string]string
 }
 
 // Dead yields the dead letters there are, the oldest first. An error is the last: what
@@ -33,7 +36,7 @@ func (s *Sender) Dead(ctx context.Context) iter.Seq2[DeadLetter, error] {
 			if err == nil && l.Unreadable != nil {
 				continue // not ours to judge
 			}
-			d := DeadLetter{job: l.ID, sent: l.Request, Ended: l.Ended, Attempts: l.Attempt}
+			d := DeadLetter{job: l.ID, sent: l.Request, trace: l.Header, Ended: l.Ended, Attempts: l.Attempt}
 			d.Message = Message{ID: l.Request.ID, Type: l.Request.Type, Endpoint: l.Request.Endpoint, Header: l.Request.Header, Body: l.Request.Body}
 			if n, err := strconv.ParseInt(l.Header[acceptedAt], 10, 64); err == nil {
 				d.Accepted = time.Unix(0, n)
@@ -51,7 +54,8 @@ func (s *Sender) Dead(ctx context.Context) iter.Seq2[DeadLetter, error] {
 // Redeliver makes dead letters deliveries again, with all attempts before them, and
 // returns how many: those of the message of this ID, to these endpoints, or to all if
 // none are named. Those to endpoints that are not there, or disabled, stay what they are.
-// What has arrived is not kept, and not delivered again.
+// What has arrived is not kept, and not delivered again. A delivery stays one of the trace
+// that its message was sent in.
 func (s *Sender) Redeliver(ctx context.Context, id string, endpoints ...string) (int, error) {
 	return s.redeliver(ctx, endpoints, func(d *DeadLetter) bool { return d.Message.ID == id })
 }
@@ -83,7 +87,7 @@ func (s *Sender) redeliver(ctx context.Context, endpoints []string, wanted func(
 // again submits d anew and then forgets the dead letter: the other way round, it might
 // be lost. If that is done twice at once, or is interrupted in between, it is still one.
 func (s *Sender) again(ctx context.Context, d *DeadLetter) error {
-	ctx = background(ctx)
+	ctx = antiphon.WithTrace(background(ctx), d.trace)
 	o := s.jobOptions(d.sent)
 	o.Key = "" // that of the dead letter
 	if s.caps.Uniques {

@@ -267,7 +267,7 @@ func (s *Sender) Endpoints() []Endpoint {
 // another body fails with queue.ErrKeyReused. Without an ID it gets one.
 //
 // What antiphon.TraceFrom gives goes along as traceparent and tracestate, unless m.Header
-// or the endpoint's has a traceparent.
+// or the endpoint's has a traceparent, or the endpoint is Untraced.
 //
 // Of m.Header, fields that are the sender's or the transport's are left out. ID, Type,
 // Endpoint, Header and Body of m matter, and are not to be changed any more.

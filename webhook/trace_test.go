@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -98,12 +99,15 @@ func TestTraceOfASend(t *testing.T) {
 		plain, own := &webhooktest.Target{}, &webhooktest.Target{}
 		b.at("plain", plain)
 		b.at("own", own, func(e *webhook.Endpoint) { e.Header = http.Header{"Traceparent": {"00-endpoint"}} })
+		b.at("untraced", own, func(e *webhook.Endpoint) { e.Untraced = true })
 		b.send(webhook.Message{Endpoint: "plain"})
 		traced := antiphon.WithTrace(b.t.Context(), traceOfAsker)
 		for _, m := range []webhook.Message{
 			{Endpoint: "plain"},
 			{Endpoint: "plain", Header: http.Header{"traceparent": {"00-message"}}},
 			{Endpoint: "own"},
+			{Endpoint: "untraced"},
+			{Endpoint: "untraced", Header: http.Header{"traceparent": {"00-message"}}},
 		} {
 			if err := b.Send(traced, m); err != nil {
 				t.Fatal(err)
@@ -114,9 +118,42 @@ func TestTraceOfASend(t *testing.T) {
 		for _, p := range append(plain.Pushed(), own.Pushed()...) {
 			got = append(got, p.Header.Get("Traceparent")+" "+p.Header.Get("Tracestate"))
 		}
-		want := []string{" ", traceOfAsker["traceparent"] + " a=b", "00-message ", "00-endpoint "}
-		if len(got) != 4 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] || got[3] != want[3] {
+		want := []string{" ", traceOfAsker["traceparent"] + " a=b", "00-message ", "00-endpoint ", " ", "00-message "}
+		if !slices.Equal(got, want) {
 			t.Errorf("%q, not %q", got, want)
+		}
+	})
+}
+
+// What is delivered again is of the trace that it was sent in, whoever does that.
+func TestTraceOfARedelivery(t *testing.T) {
+	inTown(t, webhook.SenderOptions{}, func(b *town) {
+		to := steps(410)
+		b.at("m1", to)
+		if err := b.Send(antiphon.WithTrace(b.t.Context(), traceOfAsker), webhook.Message{ID: "a", Endpoint: "m1"}); err != nil {
+			t.Fatal(err)
+		}
+		after(time.Minute)
+		b.Remove("m1")
+		b.at("m1", to)
+		b.send(webhook.Message{ID: "b", Endpoint: "m1"}) // is of none
+		after(time.Minute)
+		b.Remove("m1")
+		now := &webhooktest.Target{}
+		b.at("m1", now)
+		mender := antiphon.WithTrace(b.t.Context(), map[string]string{"traceparent": "00-mender"})
+		if n, err := b.Recover(mender, time.Time{}); n != 2 || err != nil {
+			t.Fatal(n, err)
+		}
+		after(time.Minute)
+		want := map[string]string{"a": traceOfAsker["traceparent"], "b": ""}
+		for _, p := range now.Pushed() {
+			if got := p.Header.Get("Traceparent"); got != want[p.Header.Get("Webhook-Id")] {
+				t.Errorf("%s is delivered again with %q", p.Header.Get("Webhook-Id"), got)
+			}
+		}
+		if len(now.Pushed()) != 2 {
+			t.Errorf("%d pushes", len(now.Pushed()))
 		}
 	})
 }
