@@ -56,8 +56,16 @@
 //	                   carry as it is
 //
 // Cancels and credits for a name go to _ANTIPHON.name, so that a plain responder does not
-// take them for requests. Where subjects need permissions, those who ask publish to it,
-// and those who serve subscribe.
+// take them for requests.
+//
+// # Permissions
+//
+// Where subjects need them, those who ask publish to the name and to _ANTIPHON.name, and
+// subscribe to their inbox; those who serve subscribe to both, and publish to the
+// inboxes of those who ask. What the server does not allow fails at once, with code
+// permission_denied: an ask, if it is one of the last 1024; Listen, and so the peer's Run;
+// and Receive, if it is not allowed any more when the connection comes back. Of an answer
+// that is not allowed only observers are told.
 //
 // # When the connection breaks
 //
@@ -71,7 +79,8 @@
 //
 // callback.Peer's Shutdown unsubscribes, refuses what had been sent by then, so that it
 // can be asked elsewhere, answers what is at work, and returns when the server has the
-// answers. The connection is there afterwards: nc.Drain ends it.
+// answers. The connection is there afterwards: nc.Drain ends it. Without Shutdown before
+// it, nc.Drain does not wait for what is at work, and the asker hears nothing of that.
 //
 // # Slow consumers
 //
@@ -97,6 +106,7 @@
 //	nats.dropped       Count messages were dropped, because an inbox was full or a
 //	                   deadline over; Err says which. Kind is the kind and the
 //	                   subject, or the subject
+//	nats.denied        the server does not allow the subject Kind, as Err says
 //	nats.unsent        nats.go refused a message with Err; a request is answered with
 //	                   callback.ErrUndeliverable then
 package natscallback

@@ -16,9 +16,10 @@ import (
 // An inbox is a callback.Inbox: what came of one or two subscriptions, and the breaks
 // of the connection, in the order in which it learned of them.
 type inbox struct {
-	t    *Transport
-	addr string
-	own  bool // nobody else has it
+	t     *Transport
+	addr  string
+	group string
+	own   bool // nobody else has it
 
 	came chan struct{} // has room for one: there is something, or an end
 	shut chan struct{} // closed by Close
@@ -31,8 +32,9 @@ type inbox struct {
 	bytes   int
 	breaks  int // in the queue
 	closing bool
-	ended   bool // nothing comes any more
-	told    bool // and the reader knows
+	ended   bool  // nothing comes any more
+	why     error // what ended it, or nil
+	told    bool  // and the reader knows
 }
 
 // An arrival is a message, or what Receive is to fail with.
@@ -48,8 +50,8 @@ const maxBreaks = 64
 // drainTime is how long an inbox that is closed waits for what is on its way to it.
 const drainTime = 2 * time.Second
 
-func newInbox(t *Transport, addr string, own bool) *inbox {
-	return &inbox{t: t, addr: addr, own: own, came: make(chan struct{}, 1), shut: make(chan struct{}), over: make(chan struct{})}
+func newInbox(t *Transport, addr, group string, own bool) *inbox {
+	return &inbox{t: t, addr: addr, group: group, own: own, came: make(chan struct{}, 1), shut: make(chan struct{}), over: make(chan struct{})}
 }
 
 // Listen opens an inbox. The empty address is an inbox of NATS, with the connection's
@@ -76,15 +78,17 @@ func (t *Transport) listen(ctx context.Context, addr, group string) (callback.In
 	} else if err := checkAddress(addr, true); err != nil {
 		return nil, err
 	}
-	in := newInbox(t, addr, own)
+	in := newInbox(t, addr, group, own)
 	if err := t.enter(in); err != nil {
 		return nil, err
 	}
 	done := make(chan error, 1)
 	t.start(func() {
-		err := in.subscribe(group)
+		before := t.nc.LastError()
+		err := in.subscribe()
 		if err == nil {
 			t.roundTrip(ctx)
+			err = in.refused(before)
 		}
 		done <- err
 	})
@@ -107,14 +111,18 @@ func (t *Transport) listen(ctx context.Context, addr, group string) (callback.In
 	return in, nil
 }
 
-// subscribe has the server send to in what is for it.
-func (in *inbox) subscribe(group string) error {
-	subjects := []string{in.addr, controls + in.addr}
+// subjects are those that in subscribes to.
+func (in *inbox) subjects() []string {
 	if in.own {
-		subjects = []string{in.addr + "*"}
+		return []string{in.addr + "*"}
 	}
-	for i, subject := range subjects {
-		sub, err := in.t.nc.QueueSubscribe(subject, group, func(msg *nats.Msg) { in.take(msg, i) })
+	return []string{in.addr, controls + in.addr}
+}
+
+// subscribe has the server send to in what is for it.
+func (in *inbox) subscribe() error {
+	for i, subject := range in.subjects() {
+		sub, err := in.t.nc.QueueSubscribe(subject, in.group, func(msg *nats.Msg) { in.take(msg, i) })
 		switch {
 		case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrConnectionDraining):
 			return callback.ErrClosed
@@ -218,7 +226,7 @@ func (in *inbox) Receive(ctx context.Context) (callback.Delivery, error) {
 		case ok:
 			return callback.Delivery{Message: a.m}, a.err
 		case in.finished():
-			return callback.Delivery{}, callback.ErrClosed
+			return callback.Delivery{}, in.cause()
 		}
 		select {
 		case <-in.came:
@@ -255,6 +263,16 @@ func (in *inbox) finished() bool {
 		in.t.leave(in)
 	}
 	return over
+}
+
+// cause is why in has ended.
+func (in *inbox) cause() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.why != nil {
+		return in.why
+	}
+	return callback.ErrClosed
 }
 
 // Close unsubscribes, and returns. What the server had sent by then is still handed
@@ -303,10 +321,15 @@ func (in *inbox) drain(subs []*nats.Subscription) {
 }
 
 // end has nothing come any more.
-func (in *inbox) end() {
+func (in *inbox) end() { in.fail(nil) }
+
+// fail is end for a reason.
+func (in *inbox) fail(why error) {
 	in.mu.Lock()
 	first := !in.ended
-	in.ended = true
+	if first {
+		in.ended, in.why = true, why
+	}
 	subs := in.subs
 	in.mu.Unlock()
 	if !first {

@@ -141,6 +141,9 @@ func (t *Transport) next() (o outgoing, ok bool) {
 		if q := &t.out.lane[l]; q.n > 0 {
 			o = q.pop()
 			t.out.busy = true
+			if o.Kind == callback.Request {
+				t.remember(&o)
+			}
 			if t.out.room != nil {
 				close(t.out.room)
 				t.out.room = nil
@@ -183,7 +186,7 @@ func (t *Transport) publishOne(o outgoing) {
 	}
 	t.observe(antiphon.Event{Name: "nats.unsent", Kind: o.name(), ID: idString(o.ID), Err: err})
 	if o.Kind == callback.Request && notTaken(err) {
-		t.bounce(o)
+		t.answer(o.ID, o.ReplyTo, undeliverable) // as if nobody had been there for it
 	}
 }
 
@@ -202,7 +205,6 @@ func (t *Transport) hand(o outgoing, now time.Time) error {
 	return t.nc.Publish(subject, o.Body)
 }
 
-// name is what observers are told of o.
 // name is what o is to an observer: not where an asker is reached.
 func (o *outgoing) name() string {
 	if o.Kind == callback.Request || o.Kind == callback.Event {
@@ -211,14 +213,13 @@ func (o *outgoing) name() string {
 	return o.Kind.String()
 }
 
-// bounce answers a request of ours that could not be published, as if nobody had been
-// there for it.
-func (t *Transport) bounce(o outgoing) {
+// answer answers a request of ours that does not reach anybody.
+func (t *Transport) answer(id callback.ID, replyTo string, why *antiphon.Error) {
 	t.mu.Lock()
-	in := t.inboxes[o.ReplyTo]
+	in := t.inboxes[replyTo]
 	t.mu.Unlock()
 	if in != nil {
-		in.put(arrival{m: &callback.Message{Kind: callback.Reply, ID: o.ID, To: o.ReplyTo, Err: undeliverable}})
+		in.put(arrival{m: &callback.Message{Kind: callback.Reply, ID: id, To: replyTo, Err: why}})
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 //
 // Concurrency: all methods may be called by any number of goroutines.
 //
-// Ownership: the connection remains its user's. A Transport neither closes it nor
-// changes its handlers, and several may share it.
+// Ownership: the connection remains its user's, and several may share it. A Transport
+// does not close it. Of its handlers it changes one: it puts itself before that for
+// errors, until Close, because nobody else is told of what the server does not allow.
 //
 // Closing: Close drops what was not published, and unsubscribes; [callback.Peer]'s
 // Shutdown, or Flush, before it loses nothing. It waits for the Transport's
@@ -48,6 +49,7 @@ type Transport struct {
 	inboxes    map[string]*inbox // those that nobody else has
 	named      map[*inbox]struct{}
 	out        outbox
+	asked      ring[asked] // over this connection
 }
 
 var (
@@ -82,6 +84,7 @@ func New(nc *nats.Conn, o *Options) (*Transport, error) {
 	t.out.work = make(chan struct{}, 1)
 	t.life, t.stop = context.WithCancel(context.Background())
 	t.status = nc.StatusChanged()
+	t.hear()
 	t.look()
 	t.start(t.watch)
 	t.start(t.publish)
@@ -150,6 +153,7 @@ func (t *Transport) close() {
 	all := t.all()
 	t.mu.Unlock()
 	t.stop()
+	t.start(t.unhear)
 	for _, in := range all {
 		in.end()
 		t.leave(in)

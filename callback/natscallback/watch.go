@@ -43,6 +43,9 @@ func (t *Transport) look() bool {
 	broke := t.up && (!up || n != t.reconnects)
 	came := up && (!t.up || broke)
 	t.up, t.reconnects = up, n
+	if broke {
+		t.asked = ring[asked]{}
+	}
 	all := t.all()
 	t.mu.Unlock()
 	if broke {
