@@ -156,14 +156,16 @@ func (in *inbox) take(msg *nats.Msg, from int) {
 	}
 	in.slow(msg.Sub, from)
 	m, err := decode(msg, own, time.Now())
-	if err != nil {
-		in.put(arrival{err: err, size: 100})
+	if in.put(arrival{m, err, weight(len(msg.Subject)+len(msg.Reply), headerSize(msg.Header), len(msg.Data))}) {
 		return
 	}
-	if in.put(arrival{m: m, size: weight(len(msg.Subject)+len(msg.Reply), headerSize(msg.Header), len(msg.Data))}) {
+	dropped := antiphon.Event{Name: "nats.dropped", Kind: msg.Sub.Subject, Count: 1, Err: callback.ErrFull}
+	if m == nil {
+		in.t.observe(dropped)
 		return
 	}
-	in.t.observe(antiphon.Event{Name: "nats.dropped", Kind: (&outgoing{Message: m}).name(), ID: idString(m.ID), Count: 1, Err: callback.ErrFull})
+	dropped.Kind, dropped.ID = (&outgoing{Message: m}).name(), idString(m.ID)
+	in.t.observe(dropped)
 	if m.Kind == callback.Request && m.ReplyTo != "" {
 		refusal := &callback.Message{Kind: callback.Reply, ID: m.ID, To: m.ReplyTo, Deadline: m.Deadline, Err: callback.ErrFull.(*antiphon.Error)}
 		_, _ = in.t.TrySend(refusal)
