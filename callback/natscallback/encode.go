@@ -108,8 +108,8 @@ func (t *Transport) encode(m *callback.Message) (outgoing, error) {
 		}
 		set(headerError, text)
 		if !toOwn { // the asker may be none of us
-			set(headerServiceError, m.Err.Message)
-			set(headerServiceCode, string(m.Err.Code))
+			set(headerServiceError, beginning(m.Err.Message))
+			set(headerServiceCode, beginning(string(m.Err.Code)))
 		}
 	}
 	for k, v := range m.Header {
@@ -198,12 +198,15 @@ func encodeError(e *antiphon.Error) (string, error) {
 	if err == nil && len(text) > maxErrorSize {
 		less := *e
 		less.Details = nil
-		if len(less.Message) > maxErrorSize/8 {
-			less.Message = strings.ToValidUTF8(less.Message[:maxErrorSize/8], "")
-		}
+		less.Message = beginning(less.Message)
 		text, err = json.Marshal(&less)
 	}
 	return string(text), err
+}
+
+// beginning is as much of a text as travels where all of it would be too long.
+func beginning(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxErrorSize/8)], "")
 }
 
 // check reports what makes m a message that must not travel.

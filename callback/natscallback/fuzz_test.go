@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +76,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add(uint8(callback.Reply), "other", "", []byte{1}, uint32(0), int64(0), " a", "b ", "none", []byte{})
 	f.Add(uint8(callback.Part), "_INBOX.a.", "_INBOX.b.", []byte{1}, uint32(1), int64(0), "a:b", "c\nd", "", []byte{})
 	f.Add(uint8(callback.Cancel), "name", "_INBOX.b.", []byte{1}, uint32(0), int64(0), "\u5fdc", "\u7b54", "", []byte{})
+	f.Add(uint8(callback.Reply), "other", "", []byte{1}, uint32(0), int64(0), "a", "b", strings.Repeat("\xff", callback.MaxHeaderSize), []byte{})
 	f.Add(uint8(callback.Event), "na me", "*", []byte{}, uint32(0), int64(5), "", "", "", []byte{})
 	tr := &Transport{maxPayload: 1 << 20, caps: callback.Caps{MaxBody: 1 << 19}}
 	f.Fuzz(func(t *testing.T, kind uint8, to, replyTo string, id []byte, seq uint32, left int64, k, v, failure string, body []byte) {
@@ -107,7 +107,11 @@ func FuzzEncode(f *testing.F) {
 		}
 		if o.header != nil {
 			head := bytes.NewBufferString("NATS/1.0\r\n")
-			_ = http.Header(o.header).Write(head)
+			for k, all := range o.header {
+				for _, v := range all { // as nats.go writes them
+					fmt.Fprintf(head, "%s: %s\r\n", k, strings.NewReplacer("\r", " ", "\n", " ").Replace(strings.TrimSpace(v)))
+				}
+			}
 			head.WriteString("\r\n")
 			if msg.Header, err = nats.DecodeHeadersMsg(head.Bytes()); err != nil {
 				t.Fatalf("%v: %q", err, head)
