@@ -43,7 +43,7 @@
 // [Backoff] computes delays, [Codec] turns values into bytes within limits, and
 // [Observer] is told what happens.
 //
-// # What holds for all of it
+// # What is promised
 //
 // In every package, beside what its own documentation numbers:
 //

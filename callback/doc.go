@@ -40,27 +40,7 @@
 // whether it is right, and callbacktest.Faulty makes any of them lose, double, delay
 // and reorder, for the tests of those who use one.
 //
-// # What is told
-//
-// Observers get these events. Kind is the name that is asked or served, ID the
-// request's, where there are such.
-//
-//	callback.late, callback.duplicate, callback.unknown
-//	                        an answer came that nobody waits for
-//	callback.expired        an ask or expectation has run out of time
-//	callback.resend         a request is sent once more
-//	callback.repeated       a request came again, and was not done again
-//	callback.rejected       a request was not accepted, for the reason Err
-//	callback.dropped        an event, or a request whose time was over or that was
-//	                        cancelled before it came, was dropped; Count of them
-//	callback.unsent         a message could not be sent
-//	callback.unsettled      the wire could not be told that a message is done with
-//	callback.event_failed   the work for an event failed with Err
-//	callback.panic          the work panicked: Err is a *future.PanicError
-//	callback.malformed      what came made no sense, or was too large
-//	callback.disconnected   the connection broke
-//
-// # What holds for all of it
+// # What is promised
 //
 //   - C1 IDs have 96 random bits, and none is used twice in a process.
 //   - C2 An answer settles at most the request with its ID. One that is late, a
@@ -84,8 +64,45 @@
 //   - C12 Panics of the work are answers with code internal, and the work learns its
 //     asker's deadline.
 //
-// A nil context counts as context.Background(). Memory is bounded by the options of
-// both ends: see [PeerOptions], [ServeOptions] and [DialOptions].Window.
+// # What it costs
+//
+// A pending ask is an entry in a table, of 160 bytes, or 472 if its context can end, and
+// no goroutine; an expectation of a [Registry] is one of 112. Work has a goroutine while
+// it runs, up to ServeOptions.Concurrency of each name. Memory is bounded by the options
+// of both ends: see [PeerOptions], [ServeOptions], [RegistryOptions] and
+// [DialOptions].Window.
+//
+// # What to mind
+//
+// A [Peer] receives while [Peer.Run] runs, which also returns the mistakes that were made
+// in setting it up. Expect before you ask: no answer is faster than its expectation then.
+//
+// A request of class unknown may have been done. Ask again what is idempotent, or let
+// DialOptions.Attempts do so, under one ID.
+//
+// A nil context counts as context.Background().
+//
+// # What is told
+//
+// Observers get these events. Kind is the name that is asked or served, ID the
+// request's, where there are such.
+//
+//	callback.late, callback.duplicate, callback.unknown
+//	                        an answer came that nobody waits for
+//	callback.expired        an ask or expectation has run out of time
+//	callback.resend         a request is sent once more
+//	callback.repeated       a request came again, and was not done again
+//	callback.rejected       a request was not accepted, for the reason Err
+//	callback.dropped        an event, or a request whose time was over or that was
+//	                        cancelled before it came, was dropped; Count of them
+//	callback.unsent         a message could not be sent
+//	callback.unsettled      the wire could not be told that a message is done with
+//	callback.event_failed   the work for an event failed with Err
+//	callback.panic          the work panicked: Err is a *future.PanicError
+//	callback.malformed      what came made no sense, or was too large
+//	callback.disconnected   the connection broke
+//
+// # In tests
 //
 // Everything here works in a testing/synctest bubble, in virtual time. Make the pipe
 // and the peers inside the bubble, and close the peers before it ends:

@@ -49,17 +49,21 @@
 // A [Group] lets concurrent askers of one key share a call. A [Lazy] makes a
 // value on first use and retries what failed.
 //
-// # What is told
+// # Debugging
 //
-// The Observer of a [Policy] gets these events, with the policy's name as Kind.
+// The environment variable ANTIPHON_DEBUG, read at start-up, is a list of words:
 //
-//	future.retry    an attempt failed with Err; the next comes after Duration
-//	future.timeout  an attempt took longer than Duration
-//	future.hedge    an attempt was doubled after Duration
-//	future.late     a call returned, with Err or without, after its attempt had been
-//	                decided
+//   - pending: the pprof profile github.com/antiphon-go/antiphon/future.Pending
+//     shows what is pending and the stack that made it; a promise that is
+//     garbage collected unsettled rejects its future with [ErrAbandoned] (not in
+//     a synctest bubble, which the collector must not enter); and a failure that
+//     nobody looked at is logged with slog.Default().
+//   - panics: panics in the work are let through and end the process, as they
+//     would in plain Go.
 //
-// # What holds for all of it
+// Without it, all that costs nothing.
+//
+// # What is promised
 //
 //   - F1 A promise settles at most once: of all calls to Resolve, Reject and
 //     Settle exactly one reports true.
@@ -77,24 +81,36 @@
 //     nesting never deadlocks, as long as members wait with the context that they
 //     were given.
 //
+// # What it costs
+//
+// A pending future is 48 bytes beside its value, and neither goroutine nor timer; a call
+// under way has the goroutine that it runs on. Policy.Concurrency bounds how many those
+// are, and Policy.Queue how many asks wait for their turn, in order. Without a
+// Concurrency as many calls are under way as are asked for.
+//
+// # What to mind
+//
+// To give up waiting is not to give up the work: that ends with the context that it was
+// begun with. What hangs on a future by [Map], [Then] and [Recover] runs on the goroutine
+// that settles it, and must not block; what hangs on it by [Future.OnDone] has one of its
+// own.
+//
 // A nil context counts as context.Background() everywhere. A nil function, or a
 // nil future among the arguments, gives an error of code invalid_argument, never
 // a hang. The methods of a nil *Future panic, as those of any nil pointer do.
 //
+// # What is told
+//
+// The Observer of a [Policy] gets these events, with the policy's name as Kind.
+//
+//	future.retry    an attempt failed with Err; the next comes after Duration
+//	future.timeout  an attempt took longer than Duration
+//	future.hedge    an attempt was doubled after Duration
+//	future.late     a call returned, with Err or without, after its attempt had been
+//	                decided
+//
+// # In tests
+//
 // Everything works in a testing/synctest bubble, on the bubble's time: nothing
 // is pooled, and nobody parks on a mutex.
-//
-// # Debugging
-//
-// The environment variable ANTIPHON_DEBUG, read at start-up, is a list of words:
-//
-//   - pending: the pprof profile github.com/antiphon-go/antiphon/future.Pending
-//     shows what is pending and the stack that made it; a promise that is
-//     garbage collected unsettled rejects its future with [ErrAbandoned] (not in
-//     a synctest bubble, which the collector must not enter); and a failure that
-//     nobody looked at is logged with slog.Default().
-//   - panics: panics in the work are let through and end the process, as they
-//     would in plain Go.
-//
-// Without it, all that costs nothing.
 package future

@@ -41,13 +41,39 @@
 // [Serve] does so for a queue, and for all else that keeps [Operations]. docs/http.md
 // has the wire, and docs/operations.openapi.json says the same to machines.
 //
-// # What went wrong
+// # What is promised
+//
+//   - P1 There are never two polls of one operation at once, nor closer than Min.
+//   - P2 Intervals are within Min and Max, for every attempt number.
+//   - P3 Retry-After is honoured, within these bounds.
+//   - P4 It ends when the operation has, or with the deadline, or with the context, and
+//     says which; before the deadline, with ErrHint, if the next poll may not come sooner.
+//   - P5 A state that is not known is no end.
+//   - P6 A status URL stays on its origin, unless HTTPOptions.AllowHost says otherwise.
+//   - P7 202 is sent after the operation is stored.
+//   - P8 A status never goes back from an end.
+//   - P9 The operation of another owner is 404.
+//   - P10 Results are kept at least for their time to live, and are 410 then.
+//
+// # What it costs
+//
+// What waits in a [Scheduler] is an entry in a table, of about 350 bytes, and 450 more
+// with a context of its own that can end; Scheduler.MaxPending bounds how many, and
+// Concurrency how many are asked at once. A [Server] holds up to ServerOptions.MaxHeld
+// requests that wait, and that of ServeFunc keeps up to MaxRunning operations under way
+// and MaxKept that have ended.
+//
+// # What to mind
 //
 // What ended badly is an *antiphon.Error of class failed, or unknown where its time was
-// over. A poll that failed says
-// nothing about the operation: it is repeated, and counted. A [PollError], of class
-// unknown, means that nobody looks any more: the operation may still run, and the
-// error's Token follows it further.
+// over. A poll that failed says nothing about the operation: it is repeated, and counted.
+// A [PollError], of class unknown, means that nobody looks any more: the operation may
+// still run, and the error's Token follows it further.
+//
+// A [Remote.Token] is a secret: who has it may ask for the operation. Who can make one
+// decides what is asked, and with which credentials.
+//
+// A nil context counts as context.Background().
 //
 // # What is told
 //
@@ -65,21 +91,9 @@
 //	poller.rejected      a request was not accepted, for the reason Err
 //	poller.store_failed  the store of operations failed with Err
 //
-// # What holds for all of it
+// # In tests
 //
-//   - P1 There are never two polls of one operation at once, nor closer than Min.
-//   - P2 Intervals are within Min and Max, for every attempt number.
-//   - P3 Retry-After is honoured, within these bounds.
-//   - P4 It ends when the operation has, or with the deadline, or with the context, and
-//     says which; before the deadline, with ErrHint, if the next poll may not come sooner.
-//   - P5 A state that is not known is no end.
-//   - P6 A status URL stays on its origin, unless HTTPOptions.AllowHost says otherwise.
-//   - P7 202 is sent after the operation is stored.
-//   - P8 A status never goes back from an end.
-//   - P9 The operation of another owner is 404.
-//   - P10 Results are kept at least for their time to live, and are 410 then.
-//
-// A nil context counts as context.Background(). Everything here works in a
+// Everything here works in a
 // testing/synctest bubble, in virtual time; package pollertest has a network in memory
 // for it, a server that behaves as a script says, and the suite for Operations.
 package poller

@@ -42,6 +42,42 @@
 // and queuetest tells whether it does. What survives what is
 // driver.Capabilities.Durability; Options.Durability demands it.
 //
+// # What is promised
+//
+//   - Q1 A job whose Submit returned nil is handed out until it is settled or dead.
+//   - Q2 No hand-out begins after a settlement has returned.
+//   - Q3 Two hand-outs of a job never have leases at the same time.
+//   - Q4 A lease is not taken away before its time.
+//   - Q5 A lease that is over changes nothing.
+//   - Q6 Nothing is handed out before its delay has passed.
+//   - Q7 Attempts count hand-outs. After MaxAttempts the job is a dead letter, once.
+//   - Q8 First hand-outs are in the order of submission, within a priority; of a group
+//     one job is out at a time, in strict order.
+//   - Q9 In memory, empty means that there is nothing.
+//   - Q10 A panic is an attempt that failed.
+//   - Q11 Shutting down loses nothing.
+//   - Q12 Full is an error, or a wait, or drops what the options say; never silence.
+//   - Q13 Jobs of unknown kinds are never discarded.
+//   - Q14 What one release has stored, the next can read.
+//   - Q15 The class of durability is stated, and true, for each backend and setting.
+//
+// # What it costs
+//
+// A job that waits in [Memory], and whoever awaits it, take 328 bytes beside its payload, and
+// no goroutine; a job under way has the one that it runs on, up to WorkOptions.Concurrency.
+// Options.Capacity bounds the jobs that wait, Options.KeepResults, MemoryOptions.MaxKept
+// and MaxDead those that have ended. Packages of other backends say what theirs cost.
+//
+// # What to mind
+//
+// Work is done at least once: who crashes, or loses a lease, may have done it all. So it
+// should be idempotent; its context ends when its lease is lost.
+//
+// An accepted job is done whether or not somebody still waits for it. What nobody wants
+// any more is ended by [Queue.Cancel], or by SubmitOptions.TTL.
+//
+// A nil context counts as context.Background().
+//
 // # What is told
 //
 // Observers get these events, with the queue's name as Kind.
@@ -62,26 +98,9 @@
 //	queue.unsettled      it failed until the lease was over
 //	queue.tick_failed    a periodic job could not be submitted
 //
-// # What holds for all of it
+// # In tests
 //
-//   - Q1 A job whose Submit returned nil is handed out until it is settled or dead.
-//   - Q2 No hand-out begins after a settlement has returned.
-//   - Q3 Two hand-outs of a job never have leases at the same time.
-//   - Q4 A lease is not taken away before its time.
-//   - Q5 A lease that is over changes nothing.
-//   - Q6 Nothing is handed out before its delay has passed.
-//   - Q7 Attempts count hand-outs. After MaxAttempts the job is a dead letter, once.
-//   - Q8 First hand-outs are in the order of submission, within a priority; of a group
-//     one job is out at a time, in strict order.
-//   - Q9 In memory, empty means that there is nothing.
-//   - Q10 A panic is an attempt that failed.
-//   - Q11 Shutting down loses nothing.
-//   - Q12 Full is an error, or a wait, or drops what the options say; never silence.
-//   - Q13 Jobs of unknown kinds are never discarded.
-//   - Q14 What one release has stored, the next can read.
-//   - Q15 The class of durability is stated, and true, for each backend and setting.
-//
-// A nil context counts as context.Background(). Everything in memory works in a
-// testing/synctest bubble: make the backend and the queue inside it, and before it
-// ends end Work and close both.
+// Everything in memory works in a testing/synctest bubble: make the backend and the queue
+// inside it, and before it ends end Work and close both. queuetest.Recorder tells what a
+// queue did.
 package queue

@@ -39,30 +39,10 @@
 //	go sender.Run(ctx)
 //	err = sender.Send(ctx, webhook.Message{Type: "order.paid", Body: order})
 //
-// The Type chooses endpoints. Most schemes do not carry it, so the body should say it too,
-// as its member type, where a [Mux] looks for it.
-//
 // How the jobs of a queue end is pushed to whoever asked, at the URL of an Inbox, say, by
 // queue.Options{Ending: webhook.Push(sender)}; see [PushTo].
 //
-// # What is told
-//
-// Observers get these events. Kind is the endpoint, ID the message's.
-//
-//	webhook.rejected        a push was refused, for the reason Err
-//	webhook.received        a message was handled, and took Duration; Err if that failed
-//	webhook.duplicate       a message came again, and was not handled again
-//	webhook.unhandled       nobody handles messages of this type
-//	webhook.dropped         a handler gave a message up because of Err
-//	webhook.orphan          an answer came to a URL that nobody waits at, for the reason Err
-//	webhook.attempt         a delivery was tried and took Duration; Err if it failed
-//	webhook.delivered       a message arrived, Duration after it was accepted
-//	webhook.dead            a message was given up because of Err
-//	webhook.disabled        an endpoint gets nothing any more, because of Err
-//	webhook.broken          an endpoint is left alone for Duration, because of Err
-//	webhook.store_failed    the store of deliveries or of seen messages failed with Err
-//
-// # What holds for all of it
+// # What is promised
 //
 // The receiver:
 //
@@ -92,7 +72,48 @@
 //   - S7 A slow endpoint never delays another.
 //   - S8 URLs with user information are refused, and URLs are logged without their query.
 //
-// A nil context counts as context.Background(). Everything in memory works in a
-// testing/synctest bubble, in virtual time. Package webhooktest signs, tampers and
-// replays, and has a receiver that behaves as a script says.
+// # What it costs
+//
+// A message that is remembered takes 250 bytes in memory, and an answer that an [Inbox]
+// waits for about 300; MemorySeenOptions.Max and InboxOptions.MaxPending bound how many.
+// A handler has a goroutine, up to ReceiverOptions.MaxRunning, and so has an attempt, up
+// to SenderOptions.Concurrency. What is to be delivered is in the sender's queue, up to
+// SenderOptions.Capacity.
+//
+// # What to mind
+//
+// Messages come in any order, and again when the window is over in which they are
+// remembered: handlers should bear both. Who has a URL of an Inbox may answer: it is a
+// secret.
+//
+// The Type chooses endpoints. Most schemes do not carry it, so the body should say it
+// too, as its member type, where a [Mux] looks for it.
+//
+// A message takes the trace of its sending along, to whoever gets it, unless
+// Endpoint.Untraced is set.
+//
+// A nil context counts as context.Background().
+//
+// # What is told
+//
+// Observers get these events. Kind is the endpoint, ID the message's.
+//
+//	webhook.rejected        a push was refused, for the reason Err
+//	webhook.received        a message was handled, and took Duration; Err if that failed
+//	webhook.duplicate       a message came again, and was not handled again
+//	webhook.unhandled       nobody handles messages of this type
+//	webhook.dropped         a handler gave a message up because of Err
+//	webhook.orphan          an answer came to a URL that nobody waits at, for the reason Err
+//	webhook.attempt         a delivery was tried and took Duration; Err if it failed
+//	webhook.delivered       a message arrived, Duration after it was accepted
+//	webhook.dead            a message was given up because of Err
+//	webhook.disabled        an endpoint gets nothing any more, because of Err
+//	webhook.broken          an endpoint is left alone for Duration, because of Err
+//	webhook.store_failed    the store of deliveries or of seen messages failed with Err
+//
+// # In tests
+//
+// Everything in memory works in a testing/synctest bubble, in virtual time. Package
+// webhooktest signs, tampers and replays, and has a receiver that behaves as a script
+// says.
 package webhook

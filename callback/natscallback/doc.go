@@ -28,6 +28,30 @@
 // goes to them in the headers of NATS's services, Nats-Service-Error and
 // Nats-Service-Error-Code, and theirs comes as one of code unknown.
 //
+// # Permissions
+//
+// Where subjects need them, those who ask publish to the name and to _ANTIPHON.name, and
+// subscribe to their inbox; those who serve subscribe to both, and publish to the inboxes
+// of those who ask. What the server does not allow fails at once, with code
+// permission_denied: an ask, if it is one of the last 1024; Listen, and so the peer's
+// Run; and Receive, if it is not allowed any more when the connection comes back. Of an
+// answer that is not allowed only observers are told.
+//
+// # When the connection breaks
+//
+// It is nats.go that connects again, as the connection's options say, and restores the
+// subscriptions before anything else is sent. What was asked before and not answered
+// fails with callback.ErrDisconnected, of class unknown, at once; what is asked
+// meanwhile waits in [Options].Buffer for the connection, or for its own end. When
+// nats.go gives up, or the connection is closed, the peers on it end.
+//
+// # When a peer stops
+//
+// callback.Peer's Shutdown unsubscribes, refuses what had been sent by then, so that it
+// can be asked elsewhere, answers what is at work, and returns when the server has the
+// answers. The connection is there afterwards: nc.Drain ends it. Without Shutdown before
+// it, nc.Drain does not wait for what is at work, and the asker hears nothing of that.
+//
 // # What is on the wire
 //
 // A process has one inbox for all of its answers, _INBOX.xxx.*, with the prefix that its
@@ -58,44 +82,23 @@
 // Cancels and credits for a name go to _ANTIPHON.name, so that a plain responder does not
 // take them for requests.
 //
-// # Permissions
+// # What is promised
 //
-// Where subjects need them, those who ask publish to the name and to _ANTIPHON.name, and
-// subscribe to their inbox; those who serve subscribe to both, and publish to the
-// inboxes of those who ask. What the server does not allow fails at once, with code
-// permission_denied: an ask, if it is one of the last 1024; Listen, and so the peer's Run;
-// and Receive, if it is not allowed any more when the connection comes back. Of an answer
-// that is not allowed only observers are told.
+// What package callback promises, C1 to C12, holds over it. A message comes at most once,
+// as NATS has it: what it loses, an ask learns of by its own end.
 //
-// # When the connection breaks
+// # What it costs
 //
-// It is nats.go that connects again, as the connection's options say, and restores the
-// subscriptions before anything else is sent. What was asked before and not answered
-// fails with callback.ErrDisconnected, of class unknown, at once; what is asked
-// meanwhile waits in [Options].Buffer for the connection, or for its own end. When
-// nats.go gives up, or the connection is closed, the peers on it end.
+// A transport has two goroutines, one of which publishes, and one more for each of its
+// inboxes. Options.Buffer bounds what waits to be published, Options.Inbox what waits to
+// be received.
 //
-// # Draining
-//
-// callback.Peer's Shutdown unsubscribes, refuses what had been sent by then, so that it
-// can be asked elsewhere, answers what is at work, and returns when the server has the
-// answers. The connection is there afterwards: nc.Drain ends it. Without Shutdown before
-// it, nc.Drain does not wait for what is at work, and the asker hears nothing of that.
-//
-// # Slow consumers
+// # What to mind
 //
 // What comes faster than a peer takes it waits in its inboxes, up to Options.Inbox bytes
 // each. Beyond that it is dropped, and the asker of a request is told so at once, with
 // callback.ErrFull. A server drops the connection of a client that does not read: that
 // is a break as any other.
-//
-// # In tests
-//
-// A server in the process itself, made with server.Options{DontListen: true, NoSigs: true}
-// and connected to with nats.InProcessServer(s), runs in a synctest bubble, in virtual
-// time. Call runtime.GC twice at its beginning: nats.go keeps timers in a pool, and those
-// of another bubble are fatal. Give such tests a package of their own, and let nothing in
-// them be stuck in a write: nats.go holds a lock meanwhile, and virtual time waits for it.
 //
 // # What is told
 //
@@ -109,4 +112,13 @@
 //	nats.denied        the server does not allow the subject Kind, as Err says
 //	nats.unsent        nats.go refused a message with Err; a request is answered with
 //	                   callback.ErrUndeliverable then
+//
+// # In tests
+//
+// A server in the process itself, made with server.Options{DontListen: true, NoSigs:
+// true} and connected to with nats.InProcessServer(s), runs in a synctest bubble, in
+// virtual time. Call runtime.GC twice at its beginning: nats.go keeps timers in a pool,
+// and those of another bubble are fatal. Give such tests a package of their own, and let
+// nothing in them be stuck in a write: nats.go holds a lock meanwhile, and virtual time
+// waits for it.
 package natscallback

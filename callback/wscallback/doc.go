@@ -56,26 +56,23 @@
 // antiphon.v1.json: one text envelope in each text message. All are described in
 // docs/wire.md.
 //
+// # What is promised
+//
+// What package callback promises, C1 to C12, holds over it. What one end sends of one
+// sort comes to the other in order and once, as long as the connection lasts, and the
+// session where there is one.
+//
 // # What it costs
 //
 // An end that is idle costs one goroutine, which reads, and which is the handler's
 // at a server; one that is used has another, which writes. Memory is bounded by
 // Options.Buffer, and by the peer's own limits, whatever the other end does.
 //
-// # Tests
+// # What to mind
 //
-// All of it works in a testing/synctest bubble, heartbeats, timeouts and reconnecting
-// included, over connections in memory: see the example of [Dial].
-//
-//	synctest.Test(t, func(t *testing.T) {
-//		server := &http.Server{Handler: handler}
-//		go server.Serve(memory) // a net.Listener whose connections are net.Pipes
-//		c, err := wscallback.Dial(t.Context(), "ws://memory/", &wscallback.Options{
-//			Client: &http.Client{Transport: &http.Transport{DialContext: memory.Dial}},
-//		})
-//		...
-//		time.Sleep(time.Hour) // takes no time
-//	})
+// Everybody may connect unless Options.Authorize says otherwise, and browsers from pages
+// of the handler's own host and of Options.Origins. MaxBody should be the same at both
+// ends.
 //
 // # What is told
 //
@@ -91,4 +88,19 @@
 //
 // Neither they nor errors hold the query or the user information of a URL, or a
 // header.
+//
+// # In tests
+//
+// All of it works in a testing/synctest bubble, heartbeats, timeouts and reconnecting
+// included, over connections in memory: see the example of [Dial].
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		server := &http.Server{Handler: handler}
+//		go server.Serve(memory) // a net.Listener whose connections are net.Pipes
+//		c, err := wscallback.Dial(t.Context(), "ws://memory/", &wscallback.Options{
+//			Client: &http.Client{Transport: &http.Transport{DialContext: memory.Dial}},
+//		})
+//		...
+//		time.Sleep(time.Hour) // takes no time
+//	})
 package wscallback

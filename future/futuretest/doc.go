@@ -9,6 +9,8 @@
 //	doubled, delayed or reordered, the connection drops, or the answer comes
 //	before the asker waits.
 //
+// # Is this way right?
+//
 // Whoever builds a way (a transport, a driver, a wrapper of one) tells
 // [TestAsker] how to open it and what it promises:
 //

@@ -7,7 +7,7 @@
 // behave alike. queuetest.TestBackend tells whether one is right, and prints the
 // reason of each rule that it finds broken.
 //
-// # What every backend keeps
+// # What is promised
 //
 //   - Accepted is kept. When Put has returned, the job is there, as long as
 //     [Capabilities].Durability says: it is handed out until it is settled.

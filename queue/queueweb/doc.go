@@ -1,11 +1,11 @@
 // Package queueweb shows queues in a browser: how many jobs are where, how many are done
 // in a minute, what became of one, and which were given up and why.
 //
+// # Mount it
+//
 //	mux.Handle("/queues/", http.StripPrefix("/queues", queueweb.Handler(backend, []string{"mails", "thumbnails"}, nil)))
 //
-// Put your own authentication in front of it: whoever reaches the handler sees what its
-// options show. It shows, and changes nothing, unless Options.Write is set; then dead
-// letters can be redriven or dropped, jobs canceled, and queues paused.
+// # Read it as JSON
 //
 // Every page is JSON too, for who asks for application/json:
 //
@@ -18,7 +18,15 @@
 //	POST /{queue}/drop          likewise
 //	POST /{queue}/{id}/cancel
 //
-// Names and ids are path segments, escaped. Pages have no script; a Content-Security-Policy
-// allows none, and forms of other origins are refused (see http.CrossOriginProtection).
-// Payloads, results and texts are cut at Options.MaxShown.
+// # What is promised
+//
+// Names and ids are path segments, escaped. Pages have no script; a
+// Content-Security-Policy allows none, and forms of other origins are refused (see
+// http.CrossOriginProtection). Payloads, results and texts are cut at Options.MaxShown.
+//
+// # What to mind
+//
+// Put your own authentication in front of it: whoever reaches the handler sees what its
+// options show. It shows, and changes nothing, unless Options.Write is set; then dead
+// letters can be redriven or dropped, jobs canceled, and queues paused.
 package queueweb
