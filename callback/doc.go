@@ -22,6 +22,9 @@
 //	temperature := callback.Dial[Unit, float64](p, "temperature", nil)
 //	go p.Run(ctx)
 //
+// Over a wire with a server in between it takes a moment until the names are known
+// there: [Peer.Listening] waits for that.
+//
 // What [antiphon.Report] says in the work reaches the asker whose context is made
 // with antiphon.WithProgress. The asker's deadline travels as the time that remains,
 // and its cancellation as a message. Headers ([WithHeader]) and the trace of

@@ -104,14 +104,15 @@ type Peer struct {
 	jobs   jobs
 	unfit  error // what is wrong with the options
 
-	mu     sync.Mutex
-	state  state
-	wrong  []error       // what else is, until Run
-	closed chan struct{} // when Close has begun
-	ended  chan struct{} // when it is done
-	broken error         // what the transport's Close returned
-	inners sync.WaitGroup
-	run    *running
+	mu      sync.Mutex
+	state   state
+	wrong   []error       // what else is, until Run
+	listens chan struct{} // closed when all inboxes are open
+	closed  chan struct{} // when Close has begun
+	ended   chan struct{} // when it is done
+	broken  error         // what the transport's Close returned
+	inners  sync.WaitGroup
+	run     *running
 }
 
 // state is how far a peer has come.
@@ -134,7 +135,7 @@ const (
 // NewPeer returns a peer on t, which is the peer's from then on. Nothing is sent or
 // received before Run; what is asked before that waits.
 func NewPeer(t Transport, o *PeerOptions) *Peer {
-	p := &Peer{transport: t, closed: make(chan struct{}), ended: make(chan struct{})}
+	p := &Peer{transport: t, listens: make(chan struct{}), closed: make(chan struct{}), ended: make(chan struct{})}
 	if o != nil {
 		p.opts = *o
 	}

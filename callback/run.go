@@ -37,6 +37,31 @@ func (p *Peer) Run(ctx context.Context) error {
 	return p.finish(r, err)
 }
 
+// Listening waits for Run until the peer is heard: what is asked of it from then on,
+// under a name that was served before, is not undeliverable because it was early. It
+// returns nil then, what ended ctx, or [ErrClosed] if the peer is being shut down or is
+// closed, with what ended Run as its cause.
+//
+// Asks of the peer's own need no such wait.
+func (p *Peer) Listening(ctx context.Context) error {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	select {
+	case <-p.listens:
+	case <-p.life.Done():
+		return context.Cause(p.life)
+	case <-ctx.Done():
+		return gaveUp(ctx, notAccepted)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.state >= draining {
+		return ErrClosed
+	}
+	return nil
+}
+
 // start makes r what p has going, unless it is too late for that or there are
 // mistakes.
 func (p *Peer) start(r *running) (err error, goes bool) {
@@ -125,6 +150,7 @@ func (p *Peer) begin(r *running) (Inbox, error) {
 			}
 		}
 	}
+	close(p.listens)
 	p.out.release()
 	if p.opts.Heartbeat > 0 && p.caps.PointToPoint {
 		p.beat(r)

@@ -38,7 +38,8 @@ type Transport interface {
 	// Listen opens an inbox. The empty address is one that nobody else has, for
 	// answers; on a point-to-point wire it is that of all that comes. Any other is
 	// the name of what is served, and fails with errors.ErrUnsupported on a
-	// point-to-point wire.
+	// point-to-point wire. What is sent to an inbox after Listen has returned comes
+	// to it; where a wire is of several servers, from another of them a moment later.
 	Listen(ctx context.Context, addr string) (Inbox, error)
 	// Caps says what the wire is like. It does not change.
 	Caps() Caps

@@ -79,13 +79,12 @@ func overNATS(attempts int) func(*ways.Stage, ways.Func) ways.Asker {
 		callback.Serve(shop, "price", price, nil)
 		s.Go(shop.Run)
 		s.Go(customer.Run)
-		ask := func(attempts int) ways.Asker {
-			return callback.Dial[ways.Item, ways.Price](customer, "price", &callback.DialOptions{
-				Attempts: attempts, Backoff: antiphon.Constant(50 * time.Millisecond),
-			})
+		if err := shop.Listening(context.Background()); err != nil {
+			panic(err)
 		}
-		ways.Must(ask(100)(context.Background(), ways.Item{}).Await(context.Background())) // the shop is there
-		return ask(attempts)
+		return callback.Dial[ways.Item, ways.Price](customer, "price", &callback.DialOptions{
+			Attempts: attempts, Backoff: antiphon.Constant(50 * time.Millisecond),
+		})
 	}
 }
 

@@ -51,9 +51,11 @@ func Example() {
 	defer asking.Close()
 	go asking.Run(ctx)
 
-	// Whoever is earlier asks until the other is there.
-	patient := &callback.DialOptions{Attempts: 1000, Backoff: func(int) time.Duration { return time.Millisecond }}
-	price := callback.Dial[string, int](asking, "shop.price", patient)
+	if err := answering.Listening(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	price := callback.Dial[string, int](asking, "shop.price", nil)
 	tea, cake := price(ctx, "tea"), price(ctx, "cake") // both are under way
 	fmt.Println(tea.Await(ctx))
 	fmt.Println(cake.Await(ctx))
@@ -87,8 +89,11 @@ func Example_synchronous() {
 	defer asking.Close()
 	go asking.Run(ctx)
 
-	patient := &callback.DialOptions{Attempts: 1000, Backoff: func(int) time.Duration { return time.Millisecond }}
-	price := future.Block(callback.Dial[string, int](asking, "shop.price", patient))
+	if err := answering.Listening(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	price := future.Block(callback.Dial[string, int](asking, "shop.price", nil))
 	fmt.Println(price(ctx, "tea"))
 	fmt.Println(price(ctx, "cake"))
 	// Output:

@@ -58,8 +58,6 @@ func peerOn(tb testing.TB, t callback.Transport, o *callback.PeerOptions, setUp 
 	if setUp != nil {
 		setUp(p)
 	}
-	self := "self." + nats.NewInbox()
-	callback.Serve(p, self, echo, &callback.ServeOptions{Codec: antiphon.JSON{}})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -69,9 +67,10 @@ func peerOn(tb testing.TB, t callback.Transport, o *callback.PeerOptions, setUp 
 		_ = p.Close()
 		within(tb, "Run did not return", done)
 	})
-	// Nothing leaves a peer before all of its inboxes are open.
-	if _, err := outcome(tb, callback.Dial[int, int](p, self, &callback.DialOptions{Codec: antiphon.JSON{}})(context.Background(), 1)); err != nil {
-		tb.Fatal("the peer does not hear itself: ", err)
+	patient, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := p.Listening(patient); err != nil {
+		tb.Fatal(err)
 	}
 	return p
 }
