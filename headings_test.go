@@ -15,7 +15,7 @@ import (
 var lastHeadings = []string{"What is promised", "What it costs", "What to mind", "What is told", "In tests"}
 
 // All of them are said of each way from a question to its answer.
-var ways = []string{"future", "callback", "callback/wscallback", "callback/natscallback", "queue", "queue/sqlitequeue", "poller", "webhook"}
+var ways = []string{"future", "callback", "callback/wscallback", "callback/natscallback", "queue", "queue/sqlitequeue", "queue/natsqueue", "poller", "webhook"}
 
 // Who knows the comment of one package finds what they look for in the next.
 func TestPackageCommentsAreAlike(t *testing.T) {

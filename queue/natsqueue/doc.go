@@ -1,6 +1,8 @@
 // Package natsqueue keeps the jobs of queues in NATS JetStream, for any number of
 // processes.
 //
+// # Open a bucket
+//
 //	nc, err := nats.Connect(url)
 //	js, err := jetstream.New(nc)
 //	b, err := natsqueue.Open(ctx, js, nil)
@@ -19,17 +21,15 @@
 //
 // Each process that uses a queue reads its records as they change, through one consumer
 // and one inbox, and knows from them what is ready, due, or over. Who waits is woken by
-// that; what is to be answered without a write is looked up first. A queue's records are
-// held in memory by each process that uses it, one that only submits as well: whole, with
-// their payloads, while they wait or are worked on, which Capacity bounds and nothing
-// else; without payload or result if they have ended, if these are of more than a
-// kilobyte.
+// that; what is to be answered without a write is looked up first.
 //
 // There is no work-queue stream beside it, and no message schedule. A consumer's
 // acknowledgement has no fence, and its order is that of publishing, without groups and
 // priorities; and what is in two streams can come to be in one of them alone.
 //
-// # What it promises
+// # What is promised
+//
+// What package queue promises holds for it, within the limits that are named here and below.
 //
 // Durability is that of the bucket's stream. Kept in files, jobs survive that any
 // process is killed; whether they survive a loss of power depends on the server's
@@ -43,18 +43,28 @@
 // The fence is the server's as far as records go: a write under a lease that another has
 // taken over, or that is known to be over to anybody who asked, is refused by it. That
 // the time of a lease is over is seen by who writes, before it writes: a settlement that
-// was on its way then is made, if nobody has looked at the job meanwhile. What cannot be
-// fenced is what a worker does elsewhere after its lease is over. A job of a group may be
-// handed out while a settlement on its way brings one before it back, whose time to live
-// had ended with its lease.
+// was on its way then is made, if nobody has looked at the job meanwhile.
 //
 // # What it costs
 //
 // A job is three writes: put, taken, settled; two if it is claimed by who submits it. Who
-// takes asks the server first how far it is, and so does who claims. The
-// payload is in the record, and is written again with each. Puts with a Capacity are
-// made one after another. A put has at most 900 jobs, a payload a little less than half
-// of the server's max_payload.
+// takes asks the server first how far it is, and so does who claims. The payload is in
+// the record, and is written again with each. Puts with a Capacity are made one after
+// another. A put has at most 900 jobs, a payload a little less than half of the server's
+// max_payload.
+//
+// A queue's records are held in memory by each process that uses it, one that only
+// submits as well: whole, with their payloads, while they wait or are worked on, which
+// Capacity bounds and nothing else; without payload or result if they have ended, if
+// these are of more than a kilobyte.
+//
+// # What to mind
+//
+// What cannot be fenced is what a worker does elsewhere after its lease is over. A job of
+// a group may be handed out while a settlement on its way brings one before it back,
+// whose time to live had ended with its lease.
+//
+// The connection is yours: close it after the backend.
 //
 // # What is told
 //
@@ -64,4 +74,9 @@
 //	nats.resumed    and can again, after Duration
 //	nats.contended  others were quicker Count times in a row
 //	nats.unread     a record cannot be read, because of Err, and harms nobody
+//
+// # In tests
+//
+// Tests of work need no server: on queue.Memory it behaves alike, in virtual time. Where
+// one is wanted, package github.com/nats-io/nats-server/v2/server runs it in the process.
 package natsqueue
