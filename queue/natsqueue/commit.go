@@ -61,8 +61,10 @@ func answer(m *nats.Msg) (uint64, error) {
 		return a.Seq, nil
 	case a.Error == nil:
 		return 0, errors.New("an answer without a number")
-	case a.Error.ErrorCode == 10071, a.Error.ErrorCode == 10164: // wrong last sequence
+	case a.Error.ErrorCode == 10071: // wrong last sequence
 		return 0, errConflict
+	case a.Error.ErrorCode == 10164: // it cannot be told yet which is the last
+		return 0, errUnderWay
 	}
 	return 0, a.Error
 }
@@ -108,16 +110,21 @@ func (b *Backend) commit(ctx context.Context, all []write) (uint64, error) {
 	return 0, nil
 }
 
-// store makes all writes or none, and waits until the replica has them. ctx is that of
-// the caller, whose end does not end a write that was begun.
+// store makes all writes or none, and waits until the replica has them. It takes no
+// context of a caller, whose end does not end a write that was begun.
 func (q *replica) store(all ...write) (uint64, error) {
 	b := q.b
 	ctx, cancel := context.WithTimeout(b.life, b.opts.Timeout)
 	defer cancel()
 	seq, err := b.commit(ctx, all)
+	for wait := time.Millisecond; err == errUnderWay && b.pause(ctx, wait); wait = min(2*wait, longWait) {
+		seq, err = b.commit(ctx, all)
+	}
 	if err == errConflict {
-		q.correct(ctx, all)
-		return 0, err
+		if err := q.correct(ctx, all); err != nil {
+			return 0, b.readError(ctx, err)
+		}
+		return 0, errConflict
 	}
 	if err != nil {
 		return 0, b.writeError(ctx, err)
@@ -128,15 +135,58 @@ func (q *replica) store(all ...write) (uint64, error) {
 	return seq, nil
 }
 
+// longWait is the longest pause before a server is asked for what it has not yet.
+const longWait = 50 * time.Millisecond
+
+// pause lets d pass, and reports false if ctx ended before.
+func (b *Backend) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // correct learns of what the server has forgotten, which it tells nobody.
-func (q *replica) correct(ctx context.Context, all []write) {
+func (q *replica) correct(ctx context.Context, all []write) error {
 	for i := range all {
-		m, err := q.b.stream.GetLastMsgForSubject(ctx, all[i].subject)
+		m, err := q.b.last(ctx, all[i].subject, all[i].rev)
 		switch {
-		case errors.Is(err, jetstream.ErrMsgNotFound):
+		case err != nil:
+			return err
+		case m == nil:
 			q.forgotten(all[i].subject, all[i].rev, 0)
-		case err == nil && m.Sequence != all[i].rev:
+		case m.Sequence != all[i].rev:
 			q.forgotten(all[i].subject, all[i].rev, m.Sequence)
+		}
+	}
+	return nil
+}
+
+// last returns what is stored of a subject of which rev was, or nil if that has been
+// forgotten. Of three servers the one that feeds a replica can be ahead of the one that
+// leads, which answers: what it has not stored yet it has not forgotten.
+func (b *Backend) last(ctx context.Context, subject string, rev uint64) (*jetstream.RawStreamMsg, error) {
+	has := uint64(0)
+	for wait := time.Millisecond; ; wait = min(2*wait, longWait) {
+		m, err := b.stream.GetLastMsgForSubject(ctx, subject)
+		switch {
+		case err == nil && m.Sequence >= rev:
+			return m, nil
+		case err != nil && !errors.Is(err, jetstream.ErrMsgNotFound):
+			return nil, err
+		case rev <= has:
+			return nil, nil
+		}
+		info, err := b.stream.Info(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if has = info.State.LastSeq; has < rev && !b.pause(ctx, wait) {
+			return nil, ctx.Err()
 		}
 	}
 }

@@ -14,6 +14,9 @@ import (
 // errConflict: a record is not of the revision any more that the writer knew.
 var errConflict = errors.New("natsqueue: another has written")
 
+// errUnderWay: another write of a record is under way, and may not come to anything.
+var errUnderWay = errors.New("natsqueue: another is writing, and the servers have not agreed on it")
+
 // readError gives a code to an error of a call that changes nothing.
 func (b *Backend) readError(ctx context.Context, err error) error {
 	return b.storeError(ctx, err, antiphon.ClassNotAccepted)
@@ -24,7 +27,8 @@ func (b *Backend) readError(ctx context.Context, err error) error {
 func (b *Backend) writeError(ctx context.Context, err error) error {
 	class := antiphon.ClassUnknown
 	var api *jetstream.APIError
-	if errors.As(err, &api) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) {
+	if errors.As(err, &api) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrConnectionClosed) ||
+		errors.Is(err, errUnderWay) {
 		class = antiphon.ClassNotAccepted
 	}
 	return b.storeError(ctx, err, class)
@@ -43,6 +47,7 @@ func (b *Backend) storeError(ctx context.Context, err error, class antiphon.Clas
 	code := antiphon.CodeUnavailable
 	var api *jetstream.APIError
 	switch {
+	case errors.Is(err, errUnderWay):
 	case ctx.Err() != nil:
 		err, code = ctx.Err(), antiphon.CodeOf(ctx.Err())
 	case errors.As(err, &api) && api.Code == 503, errors.Is(err, context.DeadlineExceeded):

@@ -3,13 +3,10 @@ package natsqueue
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
@@ -221,11 +218,8 @@ func (q *replica) full(ctx context.Context, r *record) (*record, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, q.b.opts.Timeout)
 	defer cancel()
-	m, err := q.b.stream.GetLastMsgForSubject(ctx, q.b.subject(q.name, "j", r.ID))
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-		return nil, nil
-	case err != nil:
+	m, err := q.b.last(ctx, q.b.subject(q.name, "j", r.ID), r.rev)
+	if err != nil || m == nil {
 		return nil, q.b.readError(ctx, err)
 	}
 	now, _ := read(r.ID, m.Data, m.Sequence, m.Time.UnixNano())
