@@ -361,7 +361,7 @@ func views(bend func(*bent)) Store {
 }
 
 // Several processes on one store keep every rule as one does.
-func TestProcesses(t *testing.T) { TestBackend(t, views(nil)) }
+func TestViews(t *testing.T) { TestBackend(t, views(nil)) }
 
 // try runs one rule and returns what it found wrong.
 func try(t *testing.T, r rule, w Store) []string {

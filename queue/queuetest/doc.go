@@ -26,6 +26,8 @@
 // like for as many seeds as there is time for, and whatever the backend said is held
 // against a model of a leased queue. [Soak] does that alone.
 //
+// [TestProcesses] opens a store in several processes, and kills them.
+//
 // [BenchmarkBackend] measures what a job costs.
 //
 // # What did this queue do?

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/antiphon-go/antiphon/internal/child"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/driver"
 	"github.com/antiphon-go/antiphon/queue/sqlitequeue"
@@ -83,18 +84,18 @@ func TestQ15_SyncedBeforeAccepted(t *testing.T) {
 // beAccepted puts jobs one by one, and says when it asks and when they are accepted.
 func beAccepted(path string) {
 	db, err := openFile("sqlite", path)
-	must(err)
+	child.Must(err)
 	o := &sqlitequeue.Options{Synchronous: sqlitequeue.Normal}
 	if os.Getenv("SQLITEQUEUE_FULL") == "true" {
 		o.Synchronous = sqlitequeue.Full
 	}
 	b, err := sqlitequeue.Open(context.Background(), db, o)
-	must(err)
+	child.Must(err)
 	for i := range 20 {
 		fmt.Println("ask")
 		_, err := b.Put(context.Background(), driver.PutRequest{Queue: "q", Jobs: []driver.Envelope{{ID: fmt.Sprint(i)}}})
-		must(err)
+		child.Must(err)
 		fmt.Println("accepted")
 	}
-	must(b.Close())
+	child.Must(b.Close())
 }

@@ -12,12 +12,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/benbjohnson/clock"
 
+	"github.com/antiphon-go/antiphon/internal/child"
 	"github.com/antiphon-go/antiphon/queue/sqlitequeue"
 	"github.com/antiphon-go/antiphon/webhook"
 	"github.com/antiphon-go/antiphon/webhook/webhooktest"
@@ -96,16 +98,16 @@ const pushedTo = "SQLITEQUEUE_TARGET" // the URL that a child sends to
 // pushKeys are those of the children and of who receives.
 func pushKeys() webhook.Keys {
 	keys, err := webhook.ParseKeys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-	must(err)
+	child.Must(err)
 	return keys
 }
 
 // senderTo is a sender to that URL as the children have it.
 func senderTo(where string, b *sqlitequeue.Backend, c clock.Clock) *webhook.Sender {
 	to, err := url.Parse(where)
-	must(err)
+	child.Must(err)
 	at, err := netip.ParseAddrPort(to.Host)
-	must(err)
+	child.Must(err)
 	s, err := webhook.NewSender(&webhook.SenderOptions{
 		Queue:      b,
 		Clock:      c,
@@ -113,8 +115,8 @@ func senderTo(where string, b *sqlitequeue.Backend, c clock.Clock) *webhook.Send
 		BreakAfter: 1 << 30,
 		Egress:     webhook.Egress{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Ports: []uint16{at.Port()}, PlainHTTP: true},
 	})
-	must(err)
-	must(s.Add(webhook.Endpoint{ID: "shop", URL: to.String(), Signer: webhook.Standard(pushKeys()), Concurrency: 16}))
+	child.Must(err)
+	child.Must(s.Add(webhook.Endpoint{ID: "shop", URL: to.String(), Signer: webhook.Standard(pushKeys()), Concurrency: 16}))
 	return s
 }
 
@@ -122,22 +124,16 @@ func senderTo(where string, b *sqlitequeue.Backend, c clock.Clock) *webhook.Send
 // were accepted. Some are accepted without being told, as it dies.
 func beSender(path string) {
 	db, err := openFile("sqlite", path)
-	must(err)
+	child.Must(err)
 	b, err := sqlitequeue.Open(context.Background(), db, &sqlitequeue.Options{Synchronous: sqlitequeue.Normal})
-	must(err)
+	child.Must(err)
 	s := senderTo(os.Getenv(pushedTo), b, nil)
-	if n, _ := os.Stdin.Read(make([]byte, 1)); n == 0 {
-		os.Exit(0)
-	}
-	go func() { // the end of a test ends it too
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
-	go func() { must(s.Run(context.Background())) }()
+	child.Wait()
+	go func() { child.Must(s.Run(context.Background())) }()
 	for n := 0; ; n++ {
 		id := fmt.Sprintf("msg_%d_%d", os.Getpid(), n)
-		must(s.Send(context.Background(), webhook.Message{ID: id, Body: []byte("body of " + id)}))
-		fmt.Printf("accepted %s %d\n", id, n)
+		child.Must(s.Send(context.Background(), webhook.Message{ID: id, Body: []byte("body of " + id)}))
+		fmt.Println("accepted", id)
 	}
 }
 
@@ -166,24 +162,24 @@ func TestSendersAreKilled(t *testing.T) {
 	t.Setenv(pushedTo, server.URL)
 	path := filepath.Join(t.TempDir(), "deliveries.db")
 	accepted := map[string]bool{}
-	next := start(t, "push", path) // starts while another is being killed
+	next := child.Start(t, "SQLITEQUEUE_ROLE=push", "SQLITEQUEUE_FILE="+path) // starts while another is being killed
 	for i := range kills {
 		c := next
 		if i < kills-1 {
-			next = start(t, "push", path)
+			next = child.Start(t, "SQLITEQUEUE_ROLE=push", "SQLITEQUEUE_FILE="+path)
 		}
-		c.letGo(t)
+		c.LetGo(t)
 		for range 10 + 7*i {
-			if !c.lines.Scan() {
-				t.Fatalf("sender %d said nothing more: %v", i, c.lines.Err())
+			if !c.Lines.Scan() {
+				t.Fatalf("sender %d said nothing more: %v", i, c.Lines.Err())
 			}
-			word, id, _ := parse(c.lines.Text())
-			if word != "accepted" {
-				t.Fatalf("a sender said %q", c.lines.Text())
+			id, ok := strings.CutPrefix(c.Lines.Text(), "accepted ")
+			if !ok {
+				t.Fatalf("a sender said %q", c.Lines.Text())
 			}
 			accepted[id] = true
 		}
-		c.kill()
+		c.Kill()
 	}
 	// The last one finds what the others had under way when their leases are over: its
 	// clock is ahead.
