@@ -281,5 +281,15 @@ func TestQ3_Pick(t *testing.T) {
 		if again, _ := q.pick(5, time.Second); len(again) != 1 || again[0].ID != "2" {
 			t.Errorf("picked %v", again)
 		}
+		// Of those that others have written meanwhile, what is ready yet is picked as it is now.
+		for i, phase := range []phase{waiting, leased, waiting} {
+			q.receive(s.write(q.b.subject("q", "j", fmt.Sprint(i)), encoded(t, &record{ID: fmt.Sprint(i), Phase: phase, In: int64(time.Hour) * int64(phase), Attempt: 7, Fence: 8})))
+		}
+		q.unpick(rest)
+		beaten := q.pickOf(slices.Concat(one, rest), time.Second)
+		if len(beaten) != 1 || beaten[0].ID != "0" || beaten[0].Attempt != 8 || beaten[0].Fence != 9 {
+			t.Errorf("picked %+v", beaten)
+		}
+		sound(t, q, s.records(q))
 	})
 }

@@ -37,7 +37,7 @@ func (b *Backend) Take(ctx context.Context, into []driver.Leased, r driver.TakeR
 		picked, news := q.pick(r.Max, r.Lease)
 		if len(picked) > 0 {
 			var err error
-			into, err = q.lease(into, picked)
+			into, err = q.lease(into, picked, r.Lease)
 			if len(into) > n || err != nil {
 				return into, err
 			}
@@ -79,45 +79,74 @@ func (q *replica) pick(n int, lease time.Duration) (picked []*record, news chan 
 		return nil, q.news
 	}
 	for len(picked) < max(n, 1) && len(q.ready.all) > 0 {
-		top := q.ready.pop()
-		top.busy = true
-		v := top.view(now)
-		c := v.copy()
-		c.Phase = leased
-		c.Attempt++
-		c.Fence++
-		c.in(lease)
-		picked = append(picked, c)
+		picked = append(picked, q.ready.pop().pick(now, lease))
 	}
 	return picked, q.news
 }
 
-// lease stores what was picked, and appends what nobody else had leased before.
-func (q *replica) lease(into []driver.Leased, picked []*record) ([]driver.Leased, error) {
-	writes := make([]write, len(picked))
-	var err error
-	for i, r := range picked {
-		if writes[i], err = q.job(r); err != nil {
-			break
+// pickOf takes those of some that are ready, as pick does.
+func (q *replica) pickOf(some []*record, lease time.Duration) (picked []*record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.b.now()
+	q.promote(now)
+	for _, r := range some {
+		if j := q.jobs[r.ID]; j != nil && j.ready.place > 0 && !q.paused {
+			q.ready.remove(j)
+			picked = append(picked, j.pick(now, lease))
 		}
 	}
-	if err == nil {
-		n := len(into)
-		for i, e := range q.storeEach(writes) {
-			switch e {
-			case nil:
-				into = append(into, picked[i].leased(q.b.now()))
-			case errConflict:
-			default:
-				err = e
+	return picked
+}
+
+// pick is j as it is when leased. It was ready until now.
+func (j *job) pick(now int64, lease time.Duration) *record {
+	j.busy = true
+	v := j.view(now)
+	c := v.copy()
+	c.Phase = leased
+	c.Attempt++
+	c.Fence++
+	c.in(lease)
+	return c
+}
+
+// lease stores what was picked, and appends what nobody else had leased before. What was
+// only written meanwhile, and is ready yet, goes before what was picked after it: it is
+// leased too.
+func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Duration) ([]driver.Leased, error) {
+	for n := len(into); ; {
+		var beaten []*record
+		writes := make([]write, len(picked))
+		var err error
+		for i, r := range picked {
+			if writes[i], err = q.job(r); err != nil {
+				break
 			}
 		}
-		if len(into) > n {
-			err = nil
+		if err == nil {
+			for i, e := range q.storeEach(writes) {
+				switch e {
+				case nil:
+					into = append(into, picked[i].leased(q.b.now()))
+				case errConflict:
+					beaten = append(beaten, picked[i])
+				default:
+					err = e
+				}
+			}
+		}
+		q.unpick(picked)
+		if len(into) == n {
+			return into, err
+		}
+		if len(beaten) == 0 || q.sync(q.b.life) != nil {
+			return into, nil
+		}
+		if picked = q.pickOf(beaten, lease); len(picked) == 0 {
+			return into, nil
 		}
 	}
-	q.unpick(picked)
-	return into, err
 }
 
 // unpick makes ready again what was picked, and not leased.
