@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"os"
 	"path"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -37,6 +38,36 @@ func TestAsyncCostsThreeLines(t *testing.T) {
 			t.Errorf("%s: %s has %d lines, %s has %d: at most 3 more are promised", q.dir, q.async, async, q.sync, sync)
 		}
 		t.Logf("%s: %s has %d lines, %s has %d", q.dir, q.async, async, q.sync, sync)
+	}
+}
+
+var snippet = regexp.MustCompile(`<!-- snippet: (\S+)/[^/]+\.go#(Example\S*) -->`)
+
+// What the tour shows is counted, and each way from a question to its answer is.
+func TestEachQuickstartIsCounted(t *testing.T) {
+	counted := map[string]bool{"webhook ExampleNewReceiver": true} // asks nothing
+	for _, q := range quickstarts {
+		dir := strings.Replace(q.dir, "internal/conformance/nats", "nats", 1) // tests with a server are there
+		counted[path.Base(dir)] = true
+		counted[dir+" "+q.async] = true
+	}
+	tour, err := os.ReadFile("docs/tour.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := snippet.FindAllStringSubmatch(string(tour), -1)
+	if len(shown) < 5 {
+		t.Errorf("the tour shows %d examples only", len(shown))
+	}
+	for _, m := range shown {
+		if !counted[m[1]+" "+m[2]] {
+			t.Errorf("nobody counts the lines of %s in %s", m[2], m[1])
+		}
+	}
+	for _, w := range ways {
+		if !counted[path.Base(w)] {
+			t.Errorf("%s has no quickstart", w)
+		}
 	}
 }
 
