@@ -69,7 +69,7 @@ func (q *replica) place(j *job, now int64) {
 			j.class = isBlocked
 		default:
 			j.class = isReady
-			if !j.busy {
+			if j.busy != j.rev {
 				q.ready.push(j, v.At)
 			}
 		}

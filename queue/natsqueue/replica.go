@@ -16,9 +16,9 @@ type job struct {
 	*record
 	class class
 	group *group
-	ready spot // among those that can be handed out
-	due   spot // among those whose time will come
-	busy  bool // a call of this process is about to lease it
+	ready spot   // among those that can be handed out
+	due   spot   // among those whose time will come
+	busy  uint64 // the revision of which a call of this process is about to lease it
 }
 
 // A gate is a record that only those write who put jobs of one name, so that one of

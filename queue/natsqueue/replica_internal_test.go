@@ -108,7 +108,7 @@ func sound(t *testing.T, q *replica, all map[string]record) {
 		if j.class != want || j.rev != v.rev {
 			t.Fatalf("%s counts as %d in revision %d, want %d in %d: %+v", id, j.class, j.rev, want, v.rev, v)
 		}
-		if in := j.ready.place > 0; in != (want == isReady && !j.busy) || in && q.ready.all[j.ready.place-1] != j {
+		if in := j.ready.place > 0; in != (want == isReady && j.busy != j.rev) || in && q.ready.all[j.ready.place-1] != j {
 			t.Fatalf("%s of class %d can be handed out: %v", id, want, in)
 		}
 		if in := j.due.place > 0; in && (q.times.all[j.due.place-1] != j || j.due.at <= now) {
@@ -118,7 +118,7 @@ func sound(t *testing.T, q *replica, all map[string]record) {
 		} else if want == isLeased || want == isDelayed || want == isEnded {
 			t.Fatalf("%s of class %d is never looked at again", id, want)
 		}
-		if want == isReady && !j.busy {
+		if want == isReady && j.busy != j.rev {
 			ready++
 		}
 		live := v.Phase == waiting || v.Phase == leased
@@ -281,14 +281,19 @@ func TestQ3_Pick(t *testing.T) {
 		if again, _ := q.pick(5, time.Second); len(again) != 1 || again[0].ID != "2" {
 			t.Errorf("picked %v", again)
 		}
-		// Of those that others have written meanwhile, what is ready yet is picked as it is now.
+		// What others have written while it was being leased, and is ready yet, can be
+		// leased as it is now, and is not what was picked before.
 		for i, phase := range []phase{waiting, leased, waiting} {
 			q.receive(s.write(q.b.subject("q", "j", fmt.Sprint(i)), encoded(t, &record{ID: fmt.Sprint(i), Phase: phase, In: int64(time.Hour) * int64(phase), Attempt: 7, Fence: 8})))
 		}
-		q.unpick(rest)
+		sound(t, q, s.records(q))
 		beaten := q.pickOf(slices.Concat(one, rest), time.Second)
-		if len(beaten) != 1 || beaten[0].ID != "0" || beaten[0].Attempt != 8 || beaten[0].Fence != 9 {
+		if len(beaten) != 2 || beaten[0].ID != "2" || beaten[1].ID != "0" || beaten[1].Attempt != 8 || beaten[1].Fence != 9 {
 			t.Errorf("picked %+v", beaten)
+		}
+		q.unpick(rest)
+		if any, _ := q.anything(); any {
+			t.Error("who was late has made ready what another has picked")
 		}
 		sound(t, q, s.records(q))
 	})

@@ -101,7 +101,7 @@ func (q *replica) pickOf(some []*record, lease time.Duration) (picked []*record)
 
 // pick is j as it is when leased. It was ready until now.
 func (j *job) pick(now int64, lease time.Duration) *record {
-	j.busy = true
+	j.busy = j.rev
 	v := j.view(now)
 	c := v.copy()
 	c.Phase = leased
@@ -155,8 +155,8 @@ func (q *replica) unpick(picked []*record) {
 	defer q.mu.Unlock()
 	now := q.b.now()
 	for _, r := range picked {
-		if j := q.jobs[r.ID]; j != nil {
-			j.busy = false
+		if j := q.jobs[r.ID]; j != nil && j.busy == r.rev {
+			j.busy = 0
 			if j.class == isReady {
 				q.place(j, now)
 				q.tellNews()
