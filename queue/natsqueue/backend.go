@@ -57,6 +57,7 @@ type Backend struct {
 
 	life    context.Context
 	die     context.CancelFunc
+	link    atomic.Pointer[link]
 	batches chan struct{} // has room for those that may be under way
 
 	mu     sync.Mutex
@@ -102,11 +103,14 @@ func Open(ctx context.Context, js jetstream.JetStream, o *Options) (*Backend, er
 		ctx = context.Background()
 	}
 	b.life, b.die = context.WithCancel(context.Background())
+	b.relink()
 	if err := b.persist(ctx); err != nil {
 		err = b.readError(ctx, err)
 		b.die()
 		return nil, err
 	}
+	b.ended.Add(1)
+	go b.followLink()
 	return b, nil
 }
 

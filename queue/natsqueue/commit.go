@@ -37,10 +37,11 @@ func (q *replica) job(r *record) (write, error) {
 	return write{subject: q.b.subject(q.name, "j", r.ID), rev: r.rev, data: data, lives: r.lives(q.b.now())}, err
 }
 
-func (w *write) message() *nats.Msg {
+func (w *write) message(name string) *nats.Msg {
 	m := nats.NewMsg(w.subject)
 	m.Data = w.data
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(w.rev, 10))
+	m.Header.Set(nameHeader, name)
 	if w.lives > 0 {
 		m.Header.Set("Nats-TTL", strconv.FormatInt(int64((w.lives+time.Second-1)/time.Second), 10))
 	}
@@ -70,9 +71,9 @@ func answer(m *nats.Msg) (uint64, error) {
 }
 
 // commit makes all writes or none, and returns the number of the last.
-func (b *Backend) commit(ctx context.Context, all []write) (uint64, error) {
+func (b *Backend) commit(ctx context.Context, name string, all []write) (uint64, error) {
 	if len(all) == 1 {
-		m, err := b.nc.RequestMsgWithContext(ctx, all[0].message())
+		m, err := b.nc.RequestMsgWithContext(ctx, all[0].message(name))
 		if err != nil {
 			return 0, err
 		}
@@ -86,7 +87,7 @@ func (b *Backend) commit(ctx context.Context, all []write) (uint64, error) {
 	}
 	id := nuid.Next()
 	for i := range all {
-		m := all[i].message()
+		m := all[i].message(name)
 		m.Header.Set("Nats-Batch-Id", id)
 		m.Header.Set("Nats-Batch-Sequence", strconv.Itoa(i+1))
 		if i < len(all)-1 {
@@ -116,17 +117,21 @@ func (q *replica) store(all ...write) (uint64, error) {
 	b := q.b
 	ctx, cancel := context.WithTimeout(b.life, b.opts.Timeout)
 	defer cancel()
-	seq, err := b.commit(ctx, all)
-	for wait := time.Millisecond; err == errUnderWay && b.pause(ctx, wait); wait = min(2*wait, longWait) {
-		seq, err = b.commit(ctx, all)
-	}
+	name := nuid.Next()
+	seq, lost, err := b.surely(ctx, name, all)
 	if err == errConflict {
-		if err := q.correct(ctx, all); err != nil {
+		seq, err = q.correct(ctx, name, all)
+		switch {
+		case err == nil && seq == 0:
+			return 0, errConflict
+		case err != nil && !lost:
 			return 0, b.readError(ctx, err)
 		}
-		return 0, errConflict
 	}
-	if err != nil {
+	switch {
+	case err != nil && lost:
+		return 0, b.storeError(ctx, err, antiphon.ClassUnknown)
+	case err != nil:
 		return 0, b.writeError(ctx, err)
 	}
 	if err := q.reach(ctx, seq); err != nil {
@@ -150,20 +155,23 @@ func (b *Backend) pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// correct learns of what the server has forgotten, which it tells nobody.
-func (q *replica) correct(ctx context.Context, all []write) error {
+// correct learns of what the server has forgotten, which it tells nobody. If the writes
+// were made, and only their answer was lost, it returns the number of the last.
+func (q *replica) correct(ctx context.Context, name string, all []write) (made uint64, err error) {
 	for i := range all {
 		m, err := q.b.last(ctx, all[i].subject, all[i].rev)
 		switch {
 		case err != nil:
-			return err
+			return 0, err
+		case m != nil && m.Header.Get(nameHeader) == name:
+			made = max(made, m.Sequence)
 		case m == nil:
 			q.forgotten(all[i].subject, all[i].rev, 0)
 		case m.Sequence != all[i].rev:
 			q.forgotten(all[i].subject, all[i].rev, m.Sequence)
 		}
 	}
-	return nil
+	return made, nil
 }
 
 // last returns what is stored of a subject of which rev was, or nil if that has been

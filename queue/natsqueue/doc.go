@@ -45,6 +45,10 @@
 // the time of a lease is over is seen by who writes, before it writes: a settlement that
 // was on its way then is made, if nobody has looked at the job meanwhile.
 //
+// A write whose answer is lost with the connection is asked for again when the connection
+// is back, and made once. If it is not back within [Options].Timeout, nobody knows whether
+// the write was made: the error is of class unknown.
+//
 // # What it costs
 //
 // A job is three writes: put, taken, settled; two if it is claimed by who submits it. Who

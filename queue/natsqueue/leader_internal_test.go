@@ -64,7 +64,7 @@ func TestQ1_WhatALeaderHasNotYetIsNotForgotten(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				if err := q.correct(ctx, []write{{subject: subject, rev: m.seq}}); (err != nil) != tt.fails {
+				if _, err := q.correct(ctx, "", []write{{subject: subject, rev: m.seq}}); (err != nil) != tt.fails {
 					t.Errorf("it failed: %v, and that is wanted: %v", err, tt.fails)
 				}
 				if any, _ := q.anything(); any != tt.knows {

@@ -1,6 +1,7 @@
 package natsd
 
 import (
+	"bytes"
 	"net"
 	"sync"
 	"testing"
@@ -21,6 +22,8 @@ type Proxy struct {
 	target string
 	refuse bool
 	stuck  chan struct{} // nil if bytes pass
+	cue    []byte        // what a client sends before the server is muted; nil if nothing is waited for
+	mute   chan struct{} // nil if what the server says passes
 	ended  chan struct{} // of the connections that there are
 	conns  map[*net.TCPConn]struct{}
 }
@@ -82,13 +85,20 @@ func (p *Proxy) Freeze() {
 	}
 }
 
+// MuteAfter holds what the server says, from when a client has sent text, until Heal.
+func (p *Proxy) MuteAfter(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cue = []byte(text)
+}
+
 // Drop ends all connections as if they had broken; new ones can be made.
 func (p *Proxy) Drop() {
 	p.Cut()
 	p.Heal()
 }
 
-// Heal undoes Cut and Freeze: what was held goes on.
+// Heal undoes Cut, Freeze and MuteAfter: what was held goes on.
 func (p *Proxy) Heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,6 +106,10 @@ func (p *Proxy) Heal() {
 	if p.stuck != nil {
 		close(p.stuck)
 		p.stuck = nil
+	}
+	if p.cue = nil; p.mute != nil {
+		close(p.mute)
+		p.mute = nil
 	}
 }
 
@@ -123,8 +137,8 @@ func (p *Proxy) connect(c *net.TCPConn) {
 	ended := p.ended
 	p.mu.Unlock()
 	var both sync.WaitGroup
-	both.Go(func() { p.pass(c, s, ended) })
-	both.Go(func() { p.pass(s, c, ended) })
+	both.Go(func() { p.pass(c, s, ended, false) })
+	both.Go(func() { p.pass(s, c, ended, true) })
 	both.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,7 +146,7 @@ func (p *Proxy) connect(c *net.TCPConn) {
 	delete(p.conns, s)
 }
 
-func (p *Proxy) pass(from, to net.Conn, ended chan struct{}) {
+func (p *Proxy) pass(from, to net.Conn, ended chan struct{}, server bool) {
 	defer from.Close()
 	defer to.Close()
 	buf := make([]byte, few)
@@ -140,6 +154,12 @@ func (p *Proxy) pass(from, to net.Conn, ended chan struct{}) {
 		n, err := from.Read(buf)
 		p.mu.Lock()
 		stuck := p.stuck
+		switch {
+		case server && stuck == nil:
+			stuck = p.mute
+		case !server && p.cue != nil && bytes.Contains(buf[:n], p.cue):
+			p.cue, p.mute = nil, make(chan struct{})
+		}
 		p.mu.Unlock()
 		if stuck != nil {
 			select {

@@ -11,15 +11,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/natsqueue"
 )
 
-// opened is a backend on a server in this process, and what closes and removes them;
-// anywhere else the server is at a URL.
-func opened(ctx context.Context) (*natsqueue.Backend, func()) {
-	dir, err := os.MkdirTemp("", "jobs")
+// running is a server in this process, and what ends it; anywhere else it is at a URL.
+func running() (url string, end func()) {
+	dir, err := os.MkdirTemp("", "jetstream")
 	if err != nil {
 		panic(err)
 	}
@@ -29,7 +27,16 @@ func opened(ctx context.Context) (*natsqueue.Backend, func()) {
 	}
 	go s.Start()
 	s.ReadyForConnections(time.Minute)
-	nc, err := nats.Connect(s.ClientURL())
+	return s.ClientURL(), func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		os.RemoveAll(dir)
+	}
+}
+
+// shouting is the queue as each process has it, and what ends that.
+func shouting(ctx context.Context, url string) (*queue.Queue[string, string], func()) {
+	nc, err := nats.Connect(url, nats.MaxReconnects(-1))
 	if err != nil {
 		panic(err)
 	}
@@ -41,53 +48,33 @@ func opened(ctx context.Context) (*natsqueue.Backend, func()) {
 	if err != nil {
 		panic(err)
 	}
-	return jobs, func() { jobs.Close(); nc.Close(); s.Shutdown(); s.WaitForShutdown(); os.RemoveAll(dir) }
+	shouts, err := queue.New[string, string]("shouts", jobs, nil)
+	if err != nil {
+		panic(err)
+	}
+	return shouts, func() { shouts.Close(); jobs.Close(); nc.Close() }
 }
 
 // shout is work as you have it already.
 func shout(_ context.Context, s string) (string, error) { return strings.ToUpper(s) + "!", nil }
 
-// What is submitted is in the bucket when Submit returns, and done here or in any process
-// that has opened it.
+// What is submitted in one process is done in another, and answered where it was asked.
 func Example() {
+	url, end := running()
+	defer end()
 	ctx, stop := context.WithCancel(context.Background())
-	jobs, closed := opened(ctx)
-	defer closed()
-	shouts, err := queue.New[string, string]("shouts", jobs, nil)
-	if err != nil {
-		panic(err)
-	}
-	done := make(chan error)
-	go func() { done <- shouts.Work(ctx, shout, nil) }()
 
-	ask := shouts.Asker(nil)
-	hello, bye := ask(ctx, "hello"), ask(ctx, "bye") // both are stored
+	there, closed := shouting(ctx, url)
+	defer closed()
+	done := make(chan error)
+	go func() { done <- there.Work(ctx, shout, nil) }()
+
+	here, closed := shouting(ctx, url)
+	defer closed()
+	ask := here.Asker(nil)
+	hello, bye := ask(ctx, "hello"), ask(ctx, "bye") // both are under way
 	fmt.Println(hello.Await(ctx))
 	fmt.Println(bye.Await(ctx))
-
-	stop()
-	fmt.Println(<-done)
-	// Output:
-	// HELLO! <nil>
-	// BYE! <nil>
-	// <nil>
-}
-
-// The same with calls that wait.
-func Example_synchronous() {
-	ctx, stop := context.WithCancel(context.Background())
-	jobs, closed := opened(ctx)
-	defer closed()
-	shouts, err := queue.New[string, string]("shouts", jobs, nil)
-	if err != nil {
-		panic(err)
-	}
-	done := make(chan error)
-	go func() { done <- shouts.Work(ctx, shout, nil) }()
-
-	ask := future.Block(shouts.Asker(nil))
-	fmt.Println(ask(ctx, "hello"))
-	fmt.Println(ask(ctx, "bye"))
 
 	stop()
 	fmt.Println(<-done)
