@@ -89,7 +89,7 @@ func TestQ1_Q3_AnswersAreLost(t *testing.T) {
 		select {
 		case err := <-ended:
 			if err != nil {
-				t.Errorf("%s: %v", step.name, err)
+				t.Fatalf("%s: %v", step.name, err)
 			}
 		case <-patience:
 			t.Fatalf("%s: nobody was told", step.name)
