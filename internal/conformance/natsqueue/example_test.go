@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/antiphon-go/antiphon/future"
 	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/natsqueue"
 )
@@ -75,6 +76,31 @@ func Example() {
 	hello, bye := ask(ctx, "hello"), ask(ctx, "bye") // both are under way
 	fmt.Println(hello.Await(ctx))
 	fmt.Println(bye.Await(ctx))
+
+	stop()
+	fmt.Println(<-done)
+	// Output:
+	// HELLO! <nil>
+	// BYE! <nil>
+	// <nil>
+}
+
+// The same with calls that wait.
+func Example_synchronous() {
+	url, end := running()
+	defer end()
+	ctx, stop := context.WithCancel(context.Background())
+
+	there, closed := shouting(ctx, url)
+	defer closed()
+	done := make(chan error)
+	go func() { done <- there.Work(ctx, shout, nil) }()
+
+	here, closed := shouting(ctx, url)
+	defer closed()
+	ask := future.Block(here.Asker(nil))
+	fmt.Println(ask(ctx, "hello"))
+	fmt.Println(ask(ctx, "bye"))
 
 	stop()
 	fmt.Println(<-done)
