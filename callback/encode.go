@@ -72,8 +72,15 @@ func unmarshal[T any](c antiphon.Codec, body []byte) (v T, err error) {
 			return v, nil
 		}
 	}
-	err = c.Unmarshal(body, &v)
-	return v, err
+	if _, plain := c.(Bytes); plain {
+		if to, is := any(&v).(*[]byte); is {
+			*to = body // which need not be boxed
+			return v, nil
+		}
+	}
+	boxed := new(T)
+	err = c.Unmarshal(body, boxed)
+	return *boxed, err
 }
 
 // misfit says what it was that could not be decoded.

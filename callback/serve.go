@@ -39,6 +39,7 @@ type service struct {
 	work func(j *job, ctx context.Context) ([]byte, error)
 	// streams says that answers come in parts.
 	streams bool
+	works   func() // run, made once: a go statement makes one each time
 
 	mu       sync.Mutex
 	workers  int  // goroutines
@@ -95,6 +96,7 @@ func (p *Peer) mistaken(reason, text string) {
 
 func (p *Peer) serve(name string, o *ServeOptions, streams bool, work func(*job, context.Context) ([]byte, error)) {
 	s := &service{peer: p, name: name, work: work, streams: streams}
+	s.works = s.run
 	if o != nil {
 		s.opts = *o
 	}
@@ -178,7 +180,7 @@ func (s *service) hire() {
 	}
 	s.starting = true
 	s.workers++
-	go s.run()
+	go s.works()
 }
 
 // next returns what is to be done now: requests before events. The caller holds

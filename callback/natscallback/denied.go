@@ -72,11 +72,17 @@ func (in *inbox) is(d denial) bool {
 }
 
 // refused returns the error if the last of the connection says that in is not allowed,
-// and was another before. If yet another has come since, in ends when the ear hears.
+// or one too many, and was another before. If yet another has come since, in ends when
+// the ear hears.
 func (in *inbox) refused(before error) error {
 	last := in.t.nc.LastError()
-	if d, ok := denialOf(last); ok && in.is(d) && last != before {
+	switch d, denied := denialOf(last); {
+	case denied && in.is(d) && last != before:
 		return forbidden(last)
+	case last == nats.ErrMaxSubscriptionsExceeded && before != nats.ErrMaxSubscriptionsExceeded:
+		err := antiphon.Errorf(antiphon.CodeResourceExhausted, "natscallback: %w", last)
+		err.Class = antiphon.ClassNotAccepted
+		return err
 	}
 	return nil
 }

@@ -239,17 +239,19 @@ func check(m *callback.Message) error {
 }
 
 // checkAddress reports what makes s no subject, and with a dot at its end no inbox of
-// ours. Only who listens may use wildcards.
+// ours. Only who listens may use wildcards: one that is none to the server, which
+// nats.go does not find, costs the connection.
 func checkAddress(s string, wildcards bool) error {
 	if len(s) > callback.MaxAddress {
 		return misuse("address", fmt.Sprintf("a name or address has at most %d bytes", callback.MaxAddress))
 	}
-	start := 0
+	start, ascii := 0, true
 	for i := 0; i <= len(s); i++ {
 		if i < len(s) && s[i] != '.' {
 			if s[i] <= ' ' || s[i] == 0x7F {
 				return misuse("address", fmt.Sprintf("%q is no subject of NATS: it has spaces", s))
 			}
+			ascii = ascii && s[i] < utf8.RuneSelf
 			continue
 		}
 		switch part := s[start:i]; {
@@ -257,10 +259,12 @@ func checkAddress(s string, wildcards bool) error {
 			return misuse("address", fmt.Sprintf("%q is no subject of NATS: a part of it is empty", s))
 		case (part == "*" || part == ">") && !wildcards:
 			return misuse("address", fmt.Sprintf("%q has wildcards, and nothing can be sent to all that", s))
+		case part == ">" && i < len(s):
+			return misuse("address", fmt.Sprintf("%q is no subject of NATS: > stands at the end", s))
 		}
 		start = i + 1
 	}
-	if !utf8.ValidString(s) {
+	if !ascii && !utf8.ValidString(s) {
 		return misuse("address", "a name or address is UTF-8")
 	}
 	return nil

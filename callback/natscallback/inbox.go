@@ -3,6 +3,7 @@ package natscallback
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -65,8 +66,8 @@ func (t *Transport) Listen(ctx context.Context, addr string) (callback.Inbox, er
 // ListenGroup is Listen; of all inboxes of one subject and queue group one gets each
 // message.
 func (t *Transport) ListenGroup(ctx context.Context, addr, group string) (callback.Inbox, error) {
-	if group == "" || strings.ContainsAny(group, " \t\r\n") {
-		return nil, misuse("group", "the name of a group has no spaces, and is not empty")
+	if group == "" || len(group) > callback.MaxAddress || strings.ContainsAny(group, " \t\r\n") {
+		return nil, misuse("group", fmt.Sprintf("the name of a group has 1 to %d bytes, and no spaces", callback.MaxAddress))
 	}
 	return t.listen(ctx, addr, group)
 }

@@ -139,6 +139,22 @@ func TestListenDeniedLater(t *testing.T) {
 	is(t, err, antiphon.ClassNotAccepted, nats.ErrPermissionViolation)
 }
 
+// Where there are as many subscriptions as the server allows, Listen says so.
+func TestListenTooMany(t *testing.T) {
+	nc := connect(t, natsd.Run(t, &natsd.Options{Set: func(o *server.Options) { o.MaxSubs = 3 }}).URL())
+	defer nc.Close()
+	tr := over(t, nc, nil)
+	defer tr.Close()
+	if _, err := tr.Listen(none, "a"); err != nil {
+		t.Fatal(err)
+	}
+	_, err := tr.Listen(none, "b") // which takes two
+	is(t, err, antiphon.ClassNotAccepted, nats.ErrMaxSubscriptionsExceeded)
+	if antiphon.CodeOf(err) != antiphon.CodeResourceExhausted {
+		t.Error(err)
+	}
+}
+
 // The handler for errors is called as ever, by whatever Transports there are, and is
 // what it was when they are closed.
 func TestErrorHandlerStays(t *testing.T) {

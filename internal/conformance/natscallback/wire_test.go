@@ -42,13 +42,16 @@ func TestAddresses(t *testing.T) {
 	for _, addr := range []string{"", "*", "a.*", "a.>", "a.*.b"} {
 		refused("Send to", addr, tr.Send(none, event(addr)))
 	}
-	for _, addr := range []string{"a.", "a.b."} {
+	for _, addr := range []string{"a.", "a.b.", "a.>.b", ">.a"} {
 		_, err := tr.Listen(none, addr)
 		refused("Listen at", addr, err)
 	}
-	for _, group := range []string{"", "a b", "a\n"} {
+	for _, group := range []string{"", "a b", "a\n", strings.Repeat("x", 4096)} {
 		_, err := tr.ListenGroup(none, "a", group)
 		refused("ListenGroup of", group, err)
+	}
+	if err := nc.Flush(); err != nil || nc.Stats().Reconnects > 0 {
+		t.Error("the connection has not outlived it:", err)
 	}
 	refused("Send of a kind", "99", tr.Send(none, &callback.Message{Kind: 99, To: "a"}))
 	in, err := tr.Listen(none, t.Name()+".*.応答")
