@@ -17,7 +17,7 @@ func TestX8_TheLawOverAQueue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			futuretest.TestAsker(t, futuretest.Way{Bubble: true, ExactlyOnce: true, Open: func(tb testing.TB, f futuretest.Func) futuretest.Asker {
 				jobs := queue.Memory(nil)
-				q, err := queue.New[futuretest.Query, futuretest.Answer]("law", jobs, &queue.Options{MaxAttempts: 1})
+				q, err := queue.New[futuretest.Query, futuretest.Answer]("law", jobs, &queue.Options{Attempts: 1})
 				if err != nil {
 					tb.Fatal(err)
 				}

@@ -34,7 +34,7 @@ func ServeFunc[Q, R any](f future.Func[Q, R], o *ServerOptions) *Server {
 		MaxPayload: int(s.opts.MaxResult), MaxOpen: s.opts.MaxRunning, MaxKept: s.opts.MaxKept, Clock: s.clock,
 	})
 	q, err := queue.New[Q, R](s.opts.Name, backend, &queue.Options{
-		MaxAttempts: 1, TTL: s.opts.TTL, KeepResults: s.opts.KeepResults, MaxPayload: int(s.opts.MaxResult),
+		Attempts: 1, TTL: s.opts.TTL, KeepResults: s.opts.KeepResults, MaxPayload: int(s.opts.MaxResult),
 		Codec: s.opts.Codec, Clock: s.clock,
 	})
 	if err != nil {

@@ -50,7 +50,7 @@
 //   - Q4 A lease is not taken away before its time.
 //   - Q5 A lease that is over changes nothing.
 //   - Q6 Nothing is handed out before its delay has passed.
-//   - Q7 Attempts count hand-outs. After MaxAttempts the job is a dead letter, once.
+//   - Q7 Attempts are hand-outs. After Options.Attempts of them the job is a dead letter, once.
 //   - Q8 First hand-outs are in the order of submission, within a priority; of a group
 //     one job is out at a time, in strict order.
 //   - Q9 In memory, empty means that there is nothing.

@@ -18,7 +18,7 @@ func TestEnding(t *testing.T) {
 		defer b.Close()
 		told := make(chan antiphon.Operation, 16)
 		q, err := queue.New[int, int]("ends", b, &queue.Options{
-			MaxAttempts: 2, Backoff: antiphon.Constant(time.Second),
+			Attempts: 2, Backoff: antiphon.Constant(time.Second),
 			Ending: func(_ context.Context, how antiphon.Operation) error { told <- how; return nil },
 		})
 		if err != nil {
@@ -67,7 +67,7 @@ func TestEndingThatFails(t *testing.T) {
 		b := queue.Memory(nil)
 		defer b.Close()
 		calls, worked := 0, 0
-		q, err := queue.New[int, int]("ends", b, &queue.Options{MaxAttempts: 1, Lease: 10 * time.Second, Ending: func(ctx context.Context, _ antiphon.Operation) error {
+		q, err := queue.New[int, int]("ends", b, &queue.Options{Attempts: 1, Lease: 10 * time.Second, Ending: func(ctx context.Context, _ antiphon.Operation) error {
 			switch calls++; calls {
 			case 1:
 				return errors.New("no room")

@@ -122,7 +122,7 @@ func ExampleJob_Updates() {
 func ExampleQueue_Redrive() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	orders, _ := queue.New[int, string]("orders", queue.Memory(nil), &queue.Options{MaxAttempts: 1})
+	orders, _ := queue.New[int, string]("orders", queue.Memory(nil), &queue.Options{Attempts: 1})
 	defer orders.Close()
 	open := false
 	go orders.Work(ctx, func(_ context.Context, n int) (string, error) {

@@ -62,7 +62,7 @@ func TestSilentStoreEndsTheLease(t *testing.T) {
 					return all(len(x), errAway)
 				}
 				var seen counts
-				q := on(t, b, &queue.Options{Lease: 30 * time.Second, MaxAttempts: 1, Observer: seen.observe})
+				q := on(t, b, &queue.Options{Lease: 30 * time.Second, Attempts: 1, Observer: seen.observe})
 				start := time.Now()
 				ended := make(chan struct{})
 				stop := work(q, func(ctx context.Context, n int) (int, error) {
@@ -97,7 +97,7 @@ func TestSilentStoreDelaysNoTimeout(t *testing.T) {
 		b.remote = true
 		let := make(chan struct{})
 		b.extend = func(_ context.Context, x []driver.Extension, do func() []error) []error { <-let; return do() }
-		q := on(t, b, &queue.Options{Lease: 30 * time.Second, Timeout: 15 * time.Second, MaxAttempts: 1})
+		q := on(t, b, &queue.Options{Lease: 30 * time.Second, Timeout: 15 * time.Second, Attempts: 1})
 		start := time.Now()
 		stop := work(q, func(ctx context.Context, n int) (int, error) { <-ctx.Done(); return 0, ctx.Err() }, nil)
 		_, err := submit(t, q, 1, nil).Await(t.Context())
@@ -123,7 +123,7 @@ func TestQ4_OutageShorterThanTheLease(t *testing.T) {
 			return do()
 		}
 		var seen counts
-		q := on(t, b, &queue.Options{Lease: 30 * time.Second, MaxAttempts: 1, Observer: seen.observe})
+		q := on(t, b, &queue.Options{Lease: 30 * time.Second, Attempts: 1, Observer: seen.observe})
 		stop := work(q, func(ctx context.Context, n int) (int, error) {
 			select {
 			case <-ctx.Done():
@@ -149,7 +149,7 @@ func TestDeadlineCountsTheWaitForASlot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
 		b := meddled(t)
-		q := on(t, b, &queue.Options{TTL: time.Minute, MaxAttempts: 1})
+		q := on(t, b, &queue.Options{TTL: time.Minute, Attempts: 1})
 		for i := range 2 {
 			submit(t, q, i, nil)
 		}

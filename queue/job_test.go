@@ -17,7 +17,7 @@ func TestAttach(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := queue.Memory(nil)
 		defer m.Close()
-		here, _ := queue.New[int, int]("q", m, &queue.Options{MaxAttempts: 1, KeepResults: time.Hour})
+		here, _ := queue.New[int, int]("q", m, &queue.Options{Attempts: 1, KeepResults: time.Hour})
 		there, _ := queue.New[int, int]("q", m, nil)
 		defer here.Close()
 		defer there.Close()
@@ -157,7 +157,7 @@ func TestUpdates(t *testing.T) {
 
 func TestDeadLettersAreRedriven(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := open[int, int](t, &queue.Options{MaxAttempts: 1})
+		q := open[int, int](t, &queue.Options{Attempts: 1})
 		broken := atomic.Bool{}
 		broken.Store(true)
 		stop := work(q, func(ctx context.Context, n int) (int, error) {

@@ -43,9 +43,9 @@ type Options struct {
 	// Kind says what the payloads are, so that a worker of other types leaves them
 	// alone: see [Queue.Work]. Empty means the name of the queue.
 	Kind string
-	// MaxAttempts is how often a job is handed out at the most; then it is a dead
+	// Attempts is how often a job is handed out at the most; then it is a dead
 	// letter. 0 means 5.
-	MaxAttempts int
+	Attempts int
 	// Backoff is how long a job waits after an attempt that failed; an error marked
 	// by antiphon.RetryAfter makes that longer. nil means
 	// antiphon.Exponential(time.Second, 5*time.Minute).
@@ -172,7 +172,7 @@ func (c *core) configure() error {
 		value *int
 		def   int
 	}{
-		{"MaxAttempts", &o.MaxAttempts, 5},
+		{"Attempts", &o.Attempts, 5},
 		{"Capacity", &o.Capacity, 0},
 		{"MaxPayload", &o.MaxPayload, defaultPayload},
 	} {

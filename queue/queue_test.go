@@ -73,7 +73,7 @@ func TestX8_Memory(t *testing.T) {
 		ExactlyOnce: true,
 		Bubble:      true,
 		Open: func(t testing.TB, f futuretest.Func) futuretest.Asker {
-			q := working(t, f, &queue.Options{MaxAttempts: 1}, &queue.WorkOptions{Concurrency: 256, Drain: time.Second})
+			q := working(t, f, &queue.Options{Attempts: 1}, &queue.WorkOptions{Concurrency: 256, Drain: time.Second})
 			return q.Asker(nil)
 		},
 	})

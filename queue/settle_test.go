@@ -31,7 +31,7 @@ func TestQ11_StoreAwayWhileSettling(t *testing.T) {
 			return do()
 		}
 		var calls atomic.Int64
-		q := on(t, b, &queue.Options{Lease: 3 * time.Second, MaxAttempts: 1})
+		q := on(t, b, &queue.Options{Lease: 3 * time.Second, Attempts: 1})
 		stop := work(q, func(_ context.Context, n int) (int, error) { calls.Add(1); return n, nil }, &queue.WorkOptions{Concurrency: 600})
 		var jobs []*queue.Job[int]
 		for n := range 600 {
@@ -71,7 +71,7 @@ func TestSettlementThatFailsHarmsNoOther(t *testing.T) {
 		}
 		var seen counts
 		lease := 30 * time.Second
-		q := on(t, b, &queue.Options{Lease: lease, MaxAttempts: 1, Observer: seen.observe})
+		q := on(t, b, &queue.Options{Lease: lease, Attempts: 1, Observer: seen.observe})
 		f := func(ctx context.Context, n int) (int, error) {
 			if n == 0 {
 				id := antiphon.InfoFrom(ctx).ID
@@ -224,7 +224,7 @@ func TestX7_PanicsAroundTheWork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				tt.o.MaxAttempts = 2
+				tt.o.Attempts = 2
 				q := open[int, int](t, &tt.o)
 				stop := work(q, tt.f, &queue.WorkOptions{Concurrency: 1})
 				j := submit(t, q, 100, nil)

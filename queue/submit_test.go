@@ -62,7 +62,7 @@ func TestX5_MistakesAreErrors(t *testing.T) {
 	m := queue.Memory(nil)
 	defer m.Close()
 	for name, o := range map[string]queue.Options{
-		"MaxAttempts": {MaxAttempts: -1}, "Capacity": {Capacity: -1}, "MaxPayload": {MaxPayload: -1},
+		"Attempts": {Attempts: -1}, "Capacity": {Capacity: -1}, "MaxPayload": {MaxPayload: -1},
 		"Lease": {Lease: -1}, "Timeout": {Timeout: -1}, "TTL": {TTL: -1}, "KeepResults": {KeepResults: -1},
 		"Poll": {Poll: -1}, "Overflow": {Overflow: 7},
 	} {

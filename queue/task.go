@@ -144,7 +144,7 @@ func (t *task) begin() error {
 		why = ErrCanceled
 	case hard:
 		why = ErrDraining
-	case t.job.Attempt > c.opts.MaxAttempts:
+	case t.job.Attempt > c.opts.Attempts:
 		why = ErrLost
 	}
 	if why != nil {

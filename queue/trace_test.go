@@ -66,7 +66,7 @@ func TestEventsOfAJobHaveItsTrace(t *testing.T) {
 			}
 		}
 		q := open[int, int](t, &queue.Options{
-			MaxAttempts: 2, Backoff: antiphon.Constant(time.Second), Timeout: time.Minute, Lease: time.Minute,
+			Attempts: 2, Backoff: antiphon.Constant(time.Second), Timeout: time.Minute, Lease: time.Minute,
 			Observer: func(e antiphon.Event) { check(e.Name, e.Context) },
 			Ending: func(ctx context.Context, op antiphon.Operation) error {
 				check("ending", ctx)

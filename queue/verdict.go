@@ -156,7 +156,7 @@ func (w *worker) decideFailed(t *task, err, cause error) driver.Settlement {
 	if cause == ErrTimeout || cause == ErrExpired {
 		err = because(cause, err)
 	}
-	if v != nil || t.job.Attempt >= c.opts.MaxAttempts || !c.retryable(err) {
+	if v != nil || t.job.Attempt >= c.opts.Attempts || !c.retryable(err) {
 		t.observe("queue.dead", 0, err)
 		return driver.Settlement{Outcome: driver.Bury, State: antiphon.StateFailed, Err: asDead(err)}
 	}

@@ -48,7 +48,7 @@ type WorkOptions struct {
 //
 //   - nil: it has succeeded, and its result is kept.
 //   - an error: it is tried again after Options.Backoff, until it has been tried
-//     Options.MaxAttempts times; then it is a dead letter.
+//     Options.Attempts times; then it is a dead letter.
 //   - an error that Options.Retryable says no to, such as one marked by
 //     antiphon.Permanent, or made by [Bury]: it is a dead letter at once.
 //   - [Snooze]: it is tried again then, as if it had not been.

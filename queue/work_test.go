@@ -32,7 +32,7 @@ func TestQ7_RetriesThenDead(t *testing.T) {
 				return 0, antiphon.RetryAfter(errBoom, time.Hour)
 			}
 			return 0, errBoom
-		}, &queue.Options{MaxAttempts: 4, Backoff: antiphon.Constant(time.Minute)}, nil)
+		}, &queue.Options{Attempts: 4, Backoff: antiphon.Constant(time.Minute)}, nil)
 		j := submit(t, q, 1, nil)
 		_, err := j.Await(t.Context())
 		if !errors.Is(err, queue.ErrDead) || !errors.Is(err, errBoom) || antiphon.CodeOf(err) != antiphon.CodeUnavailable || antiphon.ClassOf(err) != antiphon.ClassOf(errBoom) {
@@ -70,7 +70,7 @@ func TestVerdicts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				calls := 0
-				q := working(t, func(context.Context, int) (int, error) { calls++; return 0, tt.err }, &queue.Options{MaxAttempts: 2}, nil)
+				q := working(t, func(context.Context, int) (int, error) { calls++; return 0, tt.err }, &queue.Options{Attempts: 2}, nil)
 				_, err := submit(t, q, 1, nil).Await(t.Context())
 				for _, is := range tt.is {
 					if !errors.Is(err, is) {
@@ -101,7 +101,7 @@ func TestSnoozeDoesNotCount(t *testing.T) {
 				return 0, queue.Snooze(time.Hour)
 			}
 			return n, nil
-		}, &queue.Options{MaxAttempts: 1}, nil)
+		}, &queue.Options{Attempts: 1}, nil)
 		if v, err := submit(t, q, 5, nil).Await(t.Context()); v != 5 || err != nil || time.Since(start) != 9*time.Hour {
 			t.Error(v, err, time.Since(start))
 		}
@@ -119,7 +119,7 @@ func TestQ10_PanicsAreFailures(t *testing.T) {
 				runtime.Goexit()
 			}
 			return n, nil
-		}, &queue.Options{MaxAttempts: 1}, &queue.WorkOptions{Concurrency: 1})
+		}, &queue.Options{Attempts: 1}, &queue.WorkOptions{Concurrency: 1})
 		a, b, c := submit(t, q, 1, nil), submit(t, q, 2, nil), submit(t, q, 3, nil)
 		if _, err := a.Await(t.Context()); antiphon.CodeOf(err) != antiphon.CodeInternal || !errors.Is(err, queue.ErrDead) {
 			t.Error(err)
@@ -145,7 +145,7 @@ func TestTimeoutEndsTheContext(t *testing.T) {
 				t.Error(context.Cause(ctx), ctx.Err(), time.Since(start))
 			}
 			return 0, ctx.Err()
-		}, &queue.Options{MaxAttempts: 1, Timeout: time.Minute}, nil)
+		}, &queue.Options{Attempts: 1, Timeout: time.Minute}, nil)
 		_, err := submit(t, q, 1, nil).Await(t.Context())
 		if !errors.Is(err, queue.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
 			t.Error(err, antiphon.ClassOf(err))
@@ -167,7 +167,7 @@ func TestTimeoutTellsNoMoreThanTheError(t *testing.T) {
 		q := working(t, func(ctx context.Context, n int) (int, error) {
 			<-ctx.Done()
 			return 0, discreet{}
-		}, &queue.Options{MaxAttempts: 1, Timeout: time.Minute}, nil)
+		}, &queue.Options{Attempts: 1, Timeout: time.Minute}, nil)
 		_, err := submit(t, q, 1, nil).Await(t.Context())
 		if !errors.Is(err, queue.ErrTimeout) || !errors.Is(err, queue.ErrDead) || err.Error() != "queue: the attempt took too long: it broke" {
 			t.Error(err)
@@ -182,7 +182,7 @@ func TestStuckWorkKeepsItsSlot(t *testing.T) {
 		start := time.Now()
 		var stuck atomic.Int64
 		release := make(chan struct{})
-		q := open[int, int](t, &queue.Options{MaxAttempts: 2, Timeout: time.Minute, Lease: 30 * time.Second, Observer: func(e antiphon.Event) {
+		q := open[int, int](t, &queue.Options{Attempts: 2, Timeout: time.Minute, Lease: 30 * time.Second, Observer: func(e antiphon.Event) {
 			if e.Name == "queue.stuck" {
 				stuck.Store(int64(time.Since(start)))
 			}
@@ -255,7 +255,7 @@ func TestQ4_HeartbeatKeepsTheLease(t *testing.T) {
 // goes back, uncounted.
 func TestQ11_DrainLosesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := open[int, int](t, &queue.Options{MaxAttempts: 1})
+		q := open[int, int](t, &queue.Options{Attempts: 1})
 		var calls atomic.Int64
 		f := func(_ context.Context, n int) (int, error) {
 			calls.Add(1)
@@ -291,7 +291,7 @@ func TestQ11_DrainLosesNothing(t *testing.T) {
 // is handed out again, uncounted.
 func TestQ11_DrainEndsContexts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := open[int, int](t, &queue.Options{MaxAttempts: 1})
+		q := open[int, int](t, &queue.Options{Attempts: 1})
 		start := time.Now()
 		stop := work(q, func(ctx context.Context, n int) (int, error) {
 			<-ctx.Done()
@@ -513,7 +513,7 @@ func TestWorkIsOutsideOfTheScope(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := queue.Memory(nil)
 		defer store.Close()
-		q, err := queue.New[int, int]("q", store, &queue.Options{MaxAttempts: 2, Backoff: antiphon.Constant(time.Second)})
+		q, err := queue.New[int, int]("q", store, &queue.Options{Attempts: 2, Backoff: antiphon.Constant(time.Second)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -89,7 +89,7 @@ func TestWorkVerdicts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				q := jobs(t, &queue.Options{MaxAttempts: 3})
+				q := jobs(t, &queue.Options{Attempts: 3})
 				if err := webhook.Enqueue(q, nil)(t.Context(), webhook.Message{ID: "m"}); err != nil {
 					t.Fatal(err)
 				}

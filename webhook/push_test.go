@@ -23,7 +23,7 @@ import (
 func working(t *testing.T, b *town, f func(context.Context, int) (string, error)) (q *queue.Queue[int, string], end func()) {
 	t.Helper()
 	store := queue.Memory(nil)
-	q, err := queue.New[int, string]("shrink", store, &queue.Options{MaxAttempts: 2, Backoff: antiphon.Constant(time.Second), Ending: webhook.Push(b.Sender)})
+	q, err := queue.New[int, string]("shrink", store, &queue.Options{Attempts: 2, Backoff: antiphon.Constant(time.Second), Ending: webhook.Push(b.Sender)})
 	if err != nil {
 		t.Fatal(err)
 	}

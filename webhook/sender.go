@@ -146,16 +146,16 @@ func NewSender(o *SenderOptions) (*Sender, error) {
 	}
 	var err error
 	s.jobs, err = queue.New[delivery, struct{}](s.opts.Name, backend, &queue.Options{
-		Kind:        "webhook.delivery",
-		MaxAttempts: s.opts.Schedule.Attempts(),
-		Backoff:     antiphon.Constant(0), // attempts say themselves when the next comes
-		Retryable:   func(err error) bool { return !antiphon.IsPermanent(err) },
-		TTL:         2 * s.opts.Schedule.span(),
-		Capacity:    capacity,
-		MaxPayload:  maxStored,
-		Poll:        time.Hour, // nobody here waits for results
-		Observer:    s.heard,
-		Clock:       s.clock,
+		Kind:       "webhook.delivery",
+		Attempts:   s.opts.Schedule.Attempts(),
+		Backoff:    antiphon.Constant(0), // attempts say themselves when the next comes
+		Retryable:  func(err error) bool { return !antiphon.IsPermanent(err) },
+		TTL:        2 * s.opts.Schedule.span(),
+		Capacity:   capacity,
+		MaxPayload: maxStored,
+		Poll:       time.Hour, // nobody here waits for results
+		Observer:   s.heard,
+		Clock:      s.clock,
 	})
 	if err != nil {
 		if s.own != nil {

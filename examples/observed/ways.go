@@ -191,7 +191,7 @@ func pushed(h *house, name string, f work) (question, error) {
 
 // queue makes a queue whose jobs f does.
 func (h *house) queue(name string, b driver.Backend, f work, ending func(context.Context, antiphon.Operation) error) (*queue.Queue[string, int], error) {
-	q, err := queue.New[string, int](name, b, &queue.Options{MaxAttempts: 2, Backoff: again, Ending: ending, Observer: h.observe})
+	q, err := queue.New[string, int](name, b, &queue.Options{Attempts: 2, Backoff: again, Ending: ending, Observer: h.observe})
 	if err != nil {
 		return nil, err
 	}

@@ -110,7 +110,7 @@ func TestADayOfRetries(t *testing.T) {
 		rec := queuetest.Record(queue.Memory(nil))
 		defer rec.Backend().Close()
 		mails, err := queue.New[string, string]("mails", rec.Backend(), &queue.Options{
-			MaxAttempts: 3, Backoff: antiphon.Constant(12 * time.Hour), Observer: rec.Observe,
+			Attempts: 3, Backoff: antiphon.Constant(12 * time.Hour), Observer: rec.Observe,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -46,9 +46,9 @@ func run(ctx context.Context, out io.Writer, addr string, once bool) error {
 	jobs := queue.Memory(nil) // another backend is another line
 	defer jobs.Close()
 	pictures, err := queue.New[Picture, Thumbnail]("pictures", jobs, &queue.Options{
-		MaxAttempts: 3,
-		Backoff:     antiphon.Exponential(50*time.Millisecond, time.Second),
-		Timeout:     10 * time.Second,
+		Attempts: 3,
+		Backoff:  antiphon.Exponential(50*time.Millisecond, time.Second),
+		Timeout:  10 * time.Second,
 	})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 func TestQueuesInChromium(t *testing.T) {
 	jobs := queue.Memory(nil)
 	defer jobs.Close()
-	mails, err := queue.New[string, string]("mails", jobs, &queue.Options{MaxAttempts: 1})
+	mails, err := queue.New[string, string]("mails", jobs, &queue.Options{Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

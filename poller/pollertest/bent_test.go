@@ -84,7 +84,7 @@ func bentBy(bend func(*bent)) func(testing.TB, Func) poller.Operations {
 	return func(tb testing.TB, f Func) poller.Operations {
 		b := &bent{}
 		jobs := queue.Memory(nil)
-		q, err := queue.New[Query, Answer]("operations", jobs, &queue.Options{MaxAttempts: 1, Capacity: 20})
+		q, err := queue.New[Query, Answer]("operations", jobs, &queue.Options{Attempts: 1, Capacity: 20})
 		if err != nil {
 			tb.Fatal(err)
 		}

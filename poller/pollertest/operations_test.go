@@ -18,7 +18,7 @@ const capacity = 200
 // ofQueue opens the Operations of a queue in memory.
 func ofQueue(tb testing.TB, f pollertest.Func) poller.Operations {
 	jobs := queue.Memory(nil)
-	q, err := queue.New[pollertest.Query, pollertest.Answer]("operations", jobs, &queue.Options{MaxAttempts: 1, Capacity: capacity})
+	q, err := queue.New[pollertest.Query, pollertest.Answer]("operations", jobs, &queue.Options{Attempts: 1, Capacity: capacity})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -128,7 +128,7 @@ const (
 	killed   = "killed"
 )
 
-var killedOptions = &queue.Options{Lease: 150 * time.Millisecond, MaxAttempts: 1000, Poll: 200 * time.Millisecond}
+var killedOptions = &queue.Options{Lease: 150 * time.Millisecond, Attempts: 1000, Poll: 200 * time.Millisecond}
 
 func square(n int) int { return n * n }
 

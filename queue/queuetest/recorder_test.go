@@ -119,7 +119,7 @@ func TestRecorder(t *testing.T) {
 		rec := Record(queue.Memory(nil))
 		b := rec.Backend()
 		defer b.Close()
-		q, err := queue.New[int, int]("q", b, &queue.Options{Backoff: antiphon.Constant(3 * time.Second), MaxAttempts: 2, Observer: rec.Observe})
+		q, err := queue.New[int, int]("q", b, &queue.Options{Backoff: antiphon.Constant(3 * time.Second), Attempts: 2, Observer: rec.Observe})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,7 +32,7 @@ type world struct {
 
 func newWorld(t testing.TB, o *queueweb.Options) *world {
 	w := &world{t: t, backend: queue.Memory(nil)}
-	q, err := queue.New[string, string]("mails", w.backend, &queue.Options{MaxAttempts: 1})
+	q, err := queue.New[string, string]("mails", w.backend, &queue.Options{Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

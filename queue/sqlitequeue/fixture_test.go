@@ -31,7 +31,7 @@ func TestQ14_WhatTheFirstReleaseStored(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jobs.db")
 	write(t, path, string(stored))
 	b := open(t, path, nil)
-	q, err := queue.New[int, int]("fixture", b, &queue.Options{MaxAttempts: 2})
+	q, err := queue.New[int, int]("fixture", b, &queue.Options{Attempts: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func furnish(t *testing.T) {
 		t.Fatal(err)
 	}
 	const ages = 200 * 365 * 24 * time.Hour
-	q, err := queue.New[int, int]("fixture", b, &queue.Options{MaxAttempts: 1, TTL: ages, KeepResults: ages, Lease: time.Second})
+	q, err := queue.New[int, int]("fixture", b, &queue.Options{Attempts: 1, TTL: ages, KeepResults: ages, Lease: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

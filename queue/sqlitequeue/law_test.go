@@ -76,7 +76,7 @@ func asker(t testing.TB, here, there *sqlitequeue.Backend, f futuretest.Func) fu
 	if err != nil {
 		t.Fatal(err)
 	}
-	working, err := queue.New[futuretest.Query, futuretest.Answer]("law", there, &queue.Options{MaxAttempts: 1})
+	working, err := queue.New[futuretest.Query, futuretest.Answer]("law", there, &queue.Options{Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ import (
 func TestOperationsOfSQLite(t *testing.T) {
 	pollertest.TestOperations(t, pollertest.Store{
 		Open: func(tb testing.TB, f pollertest.Func) poller.Operations {
-			q, err := queue.New[pollertest.Query, pollertest.Answer]("operations", quick(tb), &queue.Options{MaxAttempts: 1, Capacity: 50})
+			q, err := queue.New[pollertest.Query, pollertest.Answer]("operations", quick(tb), &queue.Options{Attempts: 1, Capacity: 50})
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestX8_SQLiteOverHTTP(t *testing.T) {
 	futuretest.TestAsker(t, futuretest.Way{
 		ExactlyOnce: true,
 		Open: func(tb testing.TB, f futuretest.Func) futuretest.Asker {
-			q, err := queue.New[futuretest.Query, futuretest.Answer]("law", quick(tb), &queue.Options{MaxAttempts: 1})
+			q, err := queue.New[futuretest.Query, futuretest.Answer]("law", quick(tb), &queue.Options{Attempts: 1})
 			if err != nil {
 				tb.Fatal(err)
 			}

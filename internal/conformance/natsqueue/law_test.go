@@ -36,7 +36,7 @@ func asker(t testing.TB, here, there *natsqueue.Backend, f futuretest.Func) futu
 	if err != nil {
 		t.Fatal(err)
 	}
-	working, err := queue.New[futuretest.Query, futuretest.Answer]("law", there, &queue.Options{MaxAttempts: 1})
+	working, err := queue.New[futuretest.Query, futuretest.Answer]("law", there, &queue.Options{Attempts: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

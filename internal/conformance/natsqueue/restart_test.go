@@ -13,7 +13,7 @@ import (
 // awaited: every accepted job is answered, by the same backends.
 func TestQ1_Q2_ServerRestarts(t *testing.T) {
 	s := serve(t)
-	o := &queue.Options{Lease: time.Second, Poll: time.Second, MaxAttempts: 1000}
+	o := &queue.Options{Lease: time.Second, Poll: time.Second, Attempts: 1000}
 	var seen told
 	here, there := open(t, dial(t, s.URL()), &natsqueue.Options{Timeout: 2 * time.Second, Observer: seen.observe}), open(t, dial(t, s.URL()), nil)
 	asking, err := queue.New[int, int]("restart", here, o)
