@@ -162,9 +162,9 @@ func ExampleNotify() {
 	}, nil)
 
 	err := callback.Notify(ctx, device, "temperature", 21.5, &callback.NotifyOptions{
-		Policy: callback.KeepLast,
-		Key:    "kitchen",
-		TTL:    time.Second, // nobody wants to hear of it later
+		Overflow: callback.KeepLast,
+		Key:      "kitchen",
+		TTL:      time.Second, // nobody wants to hear of it later
 	})
 	fmt.Println(<-seen, err)
 	// Output: 21.5 <nil>

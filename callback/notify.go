@@ -10,8 +10,8 @@ import (
 // NotifyOptions say what becomes of events when there is no room for them. A zero
 // field means its default, nil options mean all of them.
 type NotifyOptions struct {
-	// Policy is what to do. The zero value is Block.
-	Policy NotifyPolicy
+	// Overflow is what to do. The zero value is Block.
+	Overflow Overflow
 	// Key is what KeepLast compares, within one name.
 	Key string
 	// TTL is how long the event is of use; it is dropped, here or at the other
@@ -23,13 +23,13 @@ type NotifyOptions struct {
 	Codec antiphon.Codec
 }
 
-// A NotifyPolicy is what becomes of an event when the outbox has no room.
-type NotifyPolicy uint8
+// Overflow is what becomes of an event when the outbox has no room.
+type Overflow uint8
 
-// The policies.
+// What there is to do.
 const (
 	// Block waits for room until the context ends.
-	Block NotifyPolicy = iota
+	Block Overflow = iota
 	// DropOldest drops the oldest event that waits, of any name, with an event
 	// callback.dropped. It does not wait.
 	DropOldest
@@ -57,8 +57,8 @@ func Notify[Q any](ctx context.Context, p *Peer, name string, q Q, o *NotifyOpti
 		return misuse("name", "Notify needs a name")
 	case opts.TTL < 0:
 		return misuse("options", "NotifyOptions.TTL is negative")
-	case opts.Policy > KeepLast:
-		return misuse("options", "NotifyOptions.Policy is unknown")
+	case opts.Overflow > KeepLast:
+		return misuse("options", "NotifyOptions.Overflow is unknown")
 	case ctx.Err() != nil:
 		return gaveUp(ctx, notAccepted)
 	}
@@ -81,7 +81,7 @@ func Notify[Q any](ctx context.Context, p *Peer, name string, q Q, o *NotifyOpti
 		m.Deadline = p.clock.Now().Add(opts.TTL)
 	}
 	out := outgoing{m: m}
-	switch opts.Policy {
+	switch opts.Overflow {
 	case Block:
 		return p.out.postWait(ctx, out)
 	case KeepLast:

@@ -83,7 +83,7 @@ func TestNotifyDropOldest(t *testing.T) {
 		var es events
 		p, wire, f := stuckPair(t, &callback.PeerOptions{Outbox: 3, OutboxBytes: 4000, Observer: es.observe})
 		jam(t, p, wire)
-		o := &callback.NotifyOptions{Policy: callback.DropOldest}
+		o := &callback.NotifyOptions{Overflow: callback.DropOldest}
 		for i := range 10 {
 			if err := callback.Notify(none, p, fmt.Sprint("e", i%2), i, o); err != nil {
 				t.Fatal(err)
@@ -114,7 +114,7 @@ func TestNotifyKeepLast(t *testing.T) {
 		jam(t, p, wire)
 		send := func(name, key string, v any) {
 			t.Helper()
-			if err := callback.Notify(none, p, name, v, &callback.NotifyOptions{Policy: callback.KeepLast, Key: key}); err != nil {
+			if err := callback.Notify(none, p, name, v, &callback.NotifyOptions{Overflow: callback.KeepLast, Key: key}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -165,8 +165,8 @@ func TestNotifyWhereOthersFillTheOutbox(t *testing.T) {
 		ask(none, "") // with the writer
 		synctest.Wait()
 		ask(none, strings.Repeat("x", 1700))
-		for _, policy := range []callback.NotifyPolicy{callback.DropOldest, callback.KeepLast} {
-			err := callback.Notify(none, p, "e", strings.Repeat("x", 500), &callback.NotifyOptions{Policy: policy})
+		for _, policy := range []callback.Overflow{callback.DropOldest, callback.KeepLast} {
+			err := callback.Notify(none, p, "e", strings.Repeat("x", 500), &callback.NotifyOptions{Overflow: policy})
 			ended(t, err, antiphon.CodeResourceExhausted, antiphon.ClassNotAccepted, callback.ErrFull)
 		}
 	})
@@ -289,7 +289,7 @@ func TestC8_LanesDoNotWaitForEachOther(t *testing.T) {
 		jam(t, p, wire)
 		fu := callback.Dial[int, int](p, "g", nil)(none, 1)
 		for range 500 {
-			_ = callback.Notify(none, p, "e", 0, &callback.NotifyOptions{Policy: callback.DropOldest})
+			_ = callback.Notify(none, p, "e", 0, &callback.NotifyOptions{Overflow: callback.DropOldest})
 		}
 		synctest.Wait()
 		f.request("f", 1, "7")

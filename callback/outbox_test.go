@@ -64,7 +64,7 @@ func TestC5_OutboxBytes(t *testing.T) {
 		if refused != 3 {
 			t.Error(refused, "requests refused")
 		}
-		ended(t, callback.Notify(none, p, "e", large, &callback.NotifyOptions{Policy: callback.DropOldest}), antiphon.CodeResourceExhausted, antiphon.ClassNotAccepted)
+		ended(t, callback.Notify(none, p, "e", large, &callback.NotifyOptions{Overflow: callback.DropOldest}), antiphon.CodeResourceExhausted, antiphon.ClassNotAccepted)
 		for n := byte(1); n <= 4; n++ {
 			f.request("f", n, "2000")
 		}

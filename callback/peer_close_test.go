@@ -109,7 +109,7 @@ func TestC7_CloseUnderContention(t *testing.T) {
 				wg.Go(func() { _, _ = collect(callback.DialStream[int, int](p, "s", nil)(none, 100)) })
 				wg.Go(func() {
 					for range 50 {
-						_ = callback.Notify(none, p, "f", 1, &callback.NotifyOptions{Policy: callback.NotifyPolicy(i)})
+						_ = callback.Notify(none, p, "f", 1, &callback.NotifyOptions{Overflow: callback.Overflow(i)})
 					}
 				})
 			}

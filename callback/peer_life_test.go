@@ -133,7 +133,7 @@ func TestX5_NegativeDialOptions(t *testing.T) {
 			ended(t, callback.Notify(none, p, name, 1, nil), antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted)
 		}
 		ended(t, callback.Notify(none, p, "f", 1, &callback.NotifyOptions{TTL: -1}), antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted)
-		ended(t, callback.Notify(none, p, "f", 1, &callback.NotifyOptions{Policy: 7}), antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted)
+		ended(t, callback.Notify(none, p, "f", 1, &callback.NotifyOptions{Overflow: 7}), antiphon.CodeInvalidArgument, antiphon.ClassNotAccepted)
 		f.nothing()
 		if n := p.Pending(); n != 0 {
 			t.Error(n, "pending")

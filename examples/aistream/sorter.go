@@ -77,7 +77,7 @@ func (s *sorter) see(ctx context.Context, at time.Time) error {
 	if left <= 0 {
 		return nil
 	}
-	return callback.Notify(ctx, s.peer, beans, b, &callback.NotifyOptions{Policy: callback.DropOldest, TTL: left})
+	return callback.Notify(ctx, s.peer, beans, b, &callback.NotifyOptions{Overflow: callback.DropOldest, TTL: left})
 }
 
 func (s *sorter) nextCrate(ctx context.Context) {

@@ -119,7 +119,7 @@ func (d *device) turn(on bool) State {
 // use a moment later, and what is older than the hub acts on is of none to it.
 func (d *device) measure(ctx context.Context, p *callback.Peer, rate int) {
 	every := time.Second / time.Duration(rate)
-	o := &callback.NotifyOptions{Policy: callback.DropOldest, TTL: fresh}
+	o := &callback.NotifyOptions{Overflow: callback.DropOldest, TTL: fresh}
 	tick := time.NewTicker(max(every, time.Millisecond))
 	defer tick.Stop()
 	due := time.Now()
