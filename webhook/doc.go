@@ -102,7 +102,7 @@
 //	webhook.received        a message was handled, and took Duration; Err if that failed
 //	webhook.duplicate       a message came again, and was not handled again
 //	webhook.unhandled       nobody handles messages of this type
-//	webhook.dropped         a handler gave a message up because of Err
+//	webhook.discarded       a handler gave a message up because of Err
 //	webhook.orphan          an answer came to a URL that nobody waits at, for the reason Err
 //	webhook.attempt         a delivery was tried and took Duration; Err if it failed
 //	webhook.delivered       a message arrived, Duration after it was accepted

@@ -46,7 +46,7 @@ func Work(h Handler) future.Func[Message, struct{}] {
 		switch {
 		case errors.Is(err, ErrUnhandled):
 			err = queue.Discard(err)
-		case isGone(err), isDropped(err):
+		case isGone(err), isDiscarded(err):
 			err = queue.Bury(err)
 		}
 		return struct{}{}, err

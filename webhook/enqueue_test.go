@@ -82,7 +82,7 @@ func TestWorkVerdicts(t *testing.T) {
 	}{
 		"nil":       {nil, 1, 0},
 		"error":     {sad, 3, 1},
-		"drop":      {webhook.Drop(sad), 1, 1},
+		"discard":   {webhook.Discard(sad), 1, 1},
 		"gone":      {webhook.Gone(sad), 1, 1},
 		"permanent": {antiphon.Permanent(sad), 1, 1},
 		"unhandled": {webhook.ErrUnhandled, 1, 0},

@@ -21,7 +21,7 @@ import (
 // A pattern is a type, or the beginning of types followed by "*"; "*" alone stands for
 // all. The type itself goes before a beginning, and a longer beginning before a shorter
 // one. A message that nobody handles fails with [ErrUnhandled], and one whose body does
-// not decode is a [Drop]: it will not decode next time.
+// not decode is a [Discard]: it will not decode next time.
 //
 // Concurrency: handlers may be registered while messages are handled.
 //
@@ -63,7 +63,7 @@ func On[T any](x *Mux, pattern string, f func(ctx context.Context, v T, m Messag
 		if raw, ok := any(&v).(*[]byte); ok {
 			*raw = m.Body
 		} else if err := x.codec().Unmarshal(m.Body, &v); err != nil {
-			return Drop(err)
+			return Discard(err)
 		}
 		return f(ctx, v, m)
 	})

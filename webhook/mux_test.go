@@ -92,8 +92,8 @@ func TestMuxDecodes(t *testing.T) {
 		r := webhook.NewReceiver(seal{}, x.Handle, &webhook.ReceiverOptions{Observer: w.observe})
 		for i, tt := range []struct{ body, events string }{
 			{`{"no":5,"type":"paid"}`, "[received]"},
-			{`{"no":"five","type":"paid"}`, "[dropped]"},
-			{`{"no":5,"type":"paid"`, "[dropped]"},
+			{`{"no":"five","type":"paid"}`, "[discarded]"},
+			{`{"no":5,"type":"paid"`, "[discarded]"},
 			{`{"no":5,"type":"unknown"}`, "[unhandled]"},
 			{`5`, "[unhandled]"},
 		} {

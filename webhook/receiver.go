@@ -18,7 +18,7 @@ import (
 // that come while it is remembered, and again if it failed.
 //
 //	nil                     204, and the message is done
-//	[Drop], Permanent       204, and the message is done: trying again is of no use
+//	[Discard], Permanent       204, and the message is done: trying again is of no use
 //	[Gone]                  410: no more messages, please
 //	RetryAfter              503, with Retry-After
 //	any other, a panic      500

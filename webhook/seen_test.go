@@ -154,7 +154,7 @@ func TestSentinelsCrossWires(t *testing.T) {
 			t.Errorf("%v is lost", err)
 		}
 	}
-	if webhook.Gone(nil) != nil || webhook.Drop(nil) != nil {
+	if webhook.Gone(nil) != nil || webhook.Discard(nil) != nil {
 		t.Error("a verdict on nothing")
 	}
 	sad := errors.New("sad")

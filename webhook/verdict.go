@@ -12,7 +12,7 @@ import (
 // A verdict is what a handler says about the message, around its error.
 type verdict struct {
 	err  error
-	gone bool // else it is dropped
+	gone bool // else it is discarded
 }
 
 func (v *verdict) Error() string { return v.err.Error() }
@@ -22,9 +22,9 @@ func (v *verdict) Unwrap() error { return v.err }
 // answered with 410, and whoever pushes stops. Gone(nil) is nil.
 func Gone(err error) error { return judged(err, true) }
 
-// Drop is the error of a handler that gives the message up because of err: it is
-// answered with 204, remembered as handled, and observed. Drop(nil) is nil.
-func Drop(err error) error { return judged(err, false) }
+// Discard is the error of a handler that gives the message up because of err: it is
+// answered with 204, remembered as handled, and observed. Discard(nil) is nil.
+func Discard(err error) error { return judged(err, false) }
 
 func judged(err error, gone bool) error {
 	if err == nil {
@@ -33,13 +33,13 @@ func judged(err error, gone bool) error {
 	return &verdict{err: err, gone: gone}
 }
 
-// isGone and isDropped read the outermost verdict.
+// isGone and isDiscarded read the outermost verdict.
 func isGone(err error) bool {
 	var v *verdict
 	return errors.As(err, &v) && v.gone
 }
 
-func isDropped(err error) bool {
+func isDiscarded(err error) bool {
 	var v *verdict
 	return errors.As(err, &v) && !v.gone
 }
@@ -62,8 +62,8 @@ func outcomeOf(err error) outcome {
 		o.answer.status, o.done = http.StatusGone, false
 	case errors.Is(err, ErrUnhandled):
 		o.event = "webhook.unhandled"
-	case isDropped(err), antiphon.IsPermanent(err) && !errors.Is(err, future.ErrPanic) && !errors.Is(err, future.ErrGoexit):
-		o.event = "webhook.dropped"
+	case isDiscarded(err), antiphon.IsPermanent(err) && !errors.Is(err, future.ErrPanic) && !errors.Is(err, future.ErrGoexit):
+		o.event = "webhook.discarded"
 	case later:
 		o.answer, o.done = answer{http.StatusServiceUnavailable, max(after, time.Second)}, false
 	default:
@@ -73,7 +73,7 @@ func outcomeOf(err error) outcome {
 }
 
 // ErrUnhandled: nobody handles messages of this type. Providers switch endpoints off
-// that refuse messages, so it is a [Drop].
+// that refuse messages, so it is a [Discard].
 var ErrUnhandled error = &antiphon.Error{
 	Code:      antiphon.CodeUnimplemented,
 	Class:     antiphon.ClassNotAccepted,
