@@ -101,6 +101,7 @@ func TestTraceOfASend(t *testing.T) {
 		b.at("own", own, func(e *webhook.Endpoint) { e.Header = http.Header{"Traceparent": {"00-endpoint"}} })
 		b.at("untraced", own, func(e *webhook.Endpoint) { e.Untraced = true })
 		b.send(webhook.Message{Endpoint: "plain"})
+		after(time.Second)
 		traced := antiphon.WithTrace(b.t.Context(), traceOfAsker)
 		for _, m := range []webhook.Message{
 			{Endpoint: "plain"},

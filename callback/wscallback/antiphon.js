@@ -9,7 +9,7 @@
  *     peer.serve("confirm", async (question, ctx) => ask(question, ctx.signal));
  *     const price = await peer.ask("price", { item: "kettle" }, { timeout: 5000 });
  *     for await (const tick of peer.stream("ticks", {}, { window: 16 })) draw(tick);
- *     peer.notify("seen", { page: location.pathname }, { policy: "keep-last" });
+ *     peer.notify("seen", { page: location.pathname }, { overflow: "keep-last" });
  *
  * All times are in milliseconds. Values are whatever JSON can hold, with its numbers
  * (integers are exact up to 2^53), or a Uint8Array, ArrayBuffer or view of one, which
@@ -762,25 +762,25 @@ export class Peer extends EventTarget {
   /**
    * Sends an event to what is served as name: at most once, without an answer, as soon
    * as there is a connection. It does not wait: when there is no room the oldest event
-   * is dropped, or with policy "keep-last" the one of the same name and key.
+   * is dropped, or with overflow "keep-last" the one of the same name and key.
    * @param {string} name
    * @param {any} [q]
-   * @param {{ ttl?: number, policy?: "drop-oldest" | "keep-last", key?: string, header?: Record<string, string> }} [o]
+   * @param {{ ttl?: number, overflow?: "drop-oldest" | "keep-last", key?: string, header?: Record<string, string> }} [o]
    *   ttl is how long the event is of use; for ever unless given
    * @throws {AntiphonError} misuse, callback.closed, or callback.full if others fill the outbox
    */
   notify(name, q, o = {}) {
     this.#usable(name);
-    const { ttl, policy = "drop-oldest", key = "" } = o;
+    const { ttl, overflow = "drop-oldest", key = "" } = o;
     if (ttl !== undefined && !(ttl > 0)) throw sentinel("misuse", { why: "ttl is not positive" });
-    if (policy !== "drop-oldest" && policy !== "keep-last") throw sentinel("misuse", { why: "no such policy" });
+    if (overflow !== "drop-oldest" && overflow !== "keep-last") throw sentinel("misuse", { why: "no such overflow" });
     const header = checkHeader(o.header);
     const body = this.#encode(q);
     const end = ttl === undefined ? undefined : now() + ttl;
     const out = {
       kind: "event",
       size: weigh(name, header, body),
-      key: policy === "keep-last" ? `${name}\0${key}` : undefined,
+      key: overflow === "keep-last" ? `${name}\0${key}` : undefined,
       text: () => {
         if (end === undefined || end > now()) return formatMessage({ kind: "event", to: name, timeout: end && end - now(), header, ...body });
         this.#observe({ name: "callback.dropped", kind: name, error: sentinel("expired") });

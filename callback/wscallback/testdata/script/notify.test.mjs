@@ -35,7 +35,7 @@ test("an event past its time is not sent", async (t) => {
 test("keep-last keeps the newest of a name and key, in the place of the oldest", async (t) => {
   const { peer } = peerOf(t);
   await clock.settle();
-  const keep = (name, key, v) => peer.notify(name, v, { policy: "keep-last", key });
+  const keep = (name, key, v) => peer.notify(name, v, { overflow: "keep-last", key });
   keep("a", "1", "old");
   peer.notify("a", "other");
   keep("a", "2", "two");
@@ -50,7 +50,7 @@ test("keep-last keeps the newest of a name and key, in the place of the oldest",
 test("what replaces another takes no room that there is not", async (t) => {
   const { peer, names } = peerOf(t, { outboxBytes: 20_000 });
   await clock.settle();
-  const keep = (key, size) => peer.notify("e", `${key}${"x".repeat(size)}`, { policy: "keep-last", key });
+  const keep = (key, size) => peer.notify("e", `${key}${"x".repeat(size)}`, { overflow: "keep-last", key });
   for (const key of ["a", "b", "c", "d"]) keep(key, 1500);
   keep("d", 3000);
   assert.deepEqual(names(), []);
@@ -149,7 +149,7 @@ test("mistakes are thrown", async (t) => {
     ["e", 1n],
     ["e", 1, { ttl: 0 }],
     ["e", 1, { ttl: NaN }],
-    ["e", 1, { policy: "block" }],
+    ["e", 1, { overflow: "block" }],
     ["e", 1, { header: { a: 1 } }],
   ]) {
     assert.throws(() => peer.notify(name, q, o), (e) => e.code === "invalid_argument" && e.class === "not_accepted");
