@@ -70,8 +70,12 @@ type Backend struct {
 // all processes together.
 const maxBatches = 8
 
-// maxJobs is how many jobs a Put may have: a server allows 1000 messages in a batch.
-const maxJobs = 900
+// maxJobs is how many jobs a Put may have, and maxWrites how many messages a server
+// allows in a batch: each key and each unique name is one too.
+const (
+	maxJobs   = 900
+	maxWrites = 1000
+)
 
 // Open prepares the bucket, and makes it if it is not there.
 //

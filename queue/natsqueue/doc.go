@@ -54,13 +54,13 @@
 // A job is three writes: put, taken, settled; two if it is claimed by who submits it. Who
 // takes asks the server first how far it is, and so does who claims. The payload is in
 // the record, and is written again with each. Puts with a Capacity are made one after
-// another. A put has at most 900 jobs, a payload a little less than half of the server's
-// max_payload.
+// another. A put has at most 900 jobs, and with their keys and unique names at most 1000; a
+// payload is a little less than half of the server's max_payload.
 //
 // A queue's records are held in memory by each process that uses it, one that only
-// submits as well: whole, with their payloads, while they wait or are worked on, which
-// Capacity bounds and nothing else; without payload or result if they have ended, if
-// these are of more than a kilobyte.
+// submits as well: a job that waits or is worked on takes its payload and about 2 kB,
+// which Capacity bounds and nothing else; one that has ended 2 kB, and payload and result
+// if these are of no more than a kilobyte. A queue without jobs takes some 10 kB.
 //
 // # What to mind
 //

@@ -82,6 +82,9 @@ func (q *replica) tryPut(ctx context.Context, r *driver.PutRequest) ([]driver.Pl
 		if err != nil || len(p.writes) == 0 {
 			return p.placed, room, err
 		}
+		if len(p.writes) > maxWrites {
+			return nil, nil, antiphon.Errorf(antiphon.CodeInvalidArgument, "natsqueue: a Put of %d jobs, keys, unique names and jobs to drop, of at most %d", len(p.writes), maxWrites)
+		}
 		_, err = q.store(p.writes...)
 		if err == errConflict {
 			if ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/antiphon-go/antiphon/internal/conformance/natsd"
 	"github.com/antiphon-go/antiphon/queue/driver"
 	"github.com/antiphon-go/antiphon/queue/queuetest"
 )
@@ -15,6 +16,7 @@ var processes = queuetest.Processes{
 }
 
 func TestMain(m *testing.M) {
+	natsd.Main()
 	processes.Main()
 	os.Exit(m.Run())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -211,6 +212,14 @@ func TestLargePut(t *testing.T) {
 	_, err := b.Put(t.Context(), driver.PutRequest{Queue: "q", Jobs: make([]driver.Envelope, 901)})
 	if antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || errors.Is(err, driver.ErrFull) {
 		t.Errorf("901 jobs: %v", err)
+	}
+	keyed := make([]driver.Envelope, 501)
+	for i := range keyed {
+		keyed[i].ID, keyed[i].Key = fmt.Sprint(i), fmt.Sprint(i)
+	}
+	_, err = b.Put(t.Context(), driver.PutRequest{Queue: "q", Jobs: keyed})
+	if antiphon.CodeOf(err) != antiphon.CodeInvalidArgument || errors.Is(err, driver.ErrFull) {
+		t.Errorf("501 jobs with keys: %v", err)
 	}
 	if s, err := b.Stats(t.Context(), "q"); err != nil || s.Ready != 0 {
 		t.Errorf("%+v, %v", s, err)
