@@ -68,6 +68,12 @@
 // a group may be handed out while a settlement on its way brings one before it back,
 // whose time to live had ended with its lease.
 //
+// Processes of several releases may have one bucket. What a later release wrote in a format
+// of its own an earlier one leaves as it is and tells; who waits for such a job there gets
+// an error of class unknown, and its key, unique name and place in a group are not seen.
+// Fields that a later release appended to a format an earlier one does not read, and drops
+// when it writes the record.
+//
 // The connection is yours: close it after the backend.
 //
 // # What is told

@@ -1,6 +1,7 @@
 package natsqueue
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"flag"
@@ -78,6 +79,44 @@ func TestQ14_WhatTheFirstReleaseStored(t *testing.T) {
 		}
 		if !q.paused || q.keys["key"] != q.jobs["put"] || q.uniques["unique"] != q.jobs["put"] {
 			t.Errorf("paused %v, keys %v, unique names %v", q.paused, q.keys, q.uniques)
+		}
+	})
+}
+
+// A later release has written a job in a format of its own, and fields into another that
+// this one does not know: the one is left alone and stands in nobody's way, the other is
+// read but for them.
+func TestQ14_ALaterReleaseBesideThisOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		q := alone(func(e antiphon.Event) {
+			if told++; e.Name != "nats.unread" || e.ID != "later" || antiphon.CodeOf(e.Err) != antiphon.CodeFailedPrecondition {
+				t.Errorf("%+v", e)
+			}
+		})
+		defer q.b.die()
+		s := &store{has: map[string]message{}}
+		stored := func(id string, change func([]byte) []byte) {
+			data := encoded(t, &record{ID: id, Key: "key of " + id, Unique: "name of " + id, Group: "group"})
+			q.receive(s.write(q.b.subject("q", "j", id), change(data)))
+		}
+		stored("later", func(b []byte) []byte { b[0] = format + 1; return b })
+		stored("longer", func(b []byte) []byte { return append(b, "what this release does not know"...) })
+		sound(t, q, s.records(q))
+		if told != 1 || q.keys["key of later"] != nil || q.uniques["name of later"] != nil {
+			t.Errorf("told %d times; keys %v, unique names %v", told, q.keys, q.uniques)
+		}
+		now := q.b.now()
+		later := q.find("later", now)
+		if later == nil || antiphon.ClassOf(later.Err) != antiphon.ClassUnknown || q.passage("later", now) != nil {
+			t.Errorf("the job of the later release: %+v", later)
+		}
+		picked, _ := q.pick(2, time.Second)
+		if len(picked) != 1 || picked[0].ID != "longer" {
+			t.Fatalf("picked %+v", picked)
+		}
+		if want := encoded(t, picked[0].copy()); bytes.Contains(want, []byte("does not know")) {
+			t.Error("written with what is not known")
 		}
 	})
 }
