@@ -193,7 +193,7 @@ func TestBackendThatCanDoNothingMore(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := q.Asker(&queue.SubmitOptions{Delay: time.Minute})(ctx, 3).Await(t.Context()); !errors.Is(err, context.DeadlineExceeded) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
+		if _, err := q.Asker(func(int) *queue.SubmitOptions { return &queue.SubmitOptions{Delay: time.Minute} })(ctx, 3).Await(t.Context()); !errors.Is(err, context.DeadlineExceeded) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
 			t.Error(err, antiphon.ClassOf(err))
 		}
 		ops := q.Operations(nil)

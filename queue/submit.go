@@ -291,29 +291,41 @@ func SubmitTx[Tx, Q, R any](ctx context.Context, q *Queue[Q, R], tx Tx, v Q, o *
 	return e.ID, nil
 }
 
-// Asker returns an Asker whose asks are jobs with these options. Ending the context
-// of an ask cancels the job; the job expires with the context's deadline, and the
-// future settles by then. The error is of class not accepted if it is known by then that
-// the work never began, else unknown.
+// Asker returns an Asker whose asks are jobs, each with the options that of gives for
+// what is asked: its Key is no other's. A nil of, and nil options, mean the defaults. If
+// of panics, the ask fails with that as a *future.PanicError, and was not accepted.
+//
+// Ending the context of an ask cancels the job; the job expires with the context's
+// deadline, and the future settles by then. The error is of class not accepted if it is
+// known by then that the work never began, else unknown.
 //
 // Where Submit has to wait, for a store outside the process or for room, it does so
 // on a goroutine of its own. What the work reports is passed on to the asker's
 // context (see antiphon.WithProgress).
-func (q *Queue[Q, R]) Asker(o *SubmitOptions) future.Asker[Q, R] {
+func (q *Queue[Q, R]) Asker(of func(Q) *SubmitOptions) future.Asker[Q, R] {
 	immediate := q.core.caps.InProcess && q.core.opts.Overflow != Block
 	return func(ctx context.Context, v Q) *future.Future[R] {
 		a := &ask[R]{ctx: background(ctx), core: q.core}
 		a.owner = a
-		opts := SubmitOptions{}
-		if o != nil {
-			opts = *o
-		}
-		opts.expireWith(a.ctx, q.core)
 		f := a.promise.Future()
 		if a.ctx.Err() != nil { // said at once, or giveUp would say less
 			a.promise.Reject(gaveUp(a.ctx, antiphon.ClassNotAccepted))
 			return f
 		}
+		opts := SubmitOptions{}
+		if of != nil {
+			o, err := guarded(func() *SubmitOptions { return of(v) })
+			if err != nil {
+				refusal := antiphon.Errorf(antiphon.CodeInternal, "queue: no options for an ask: %w", err)
+				refusal.Class = antiphon.ClassNotAccepted
+				a.promise.Reject(refusal)
+				return f
+			}
+			if o != nil {
+				opts = *o
+			}
+		}
+		opts.expireWith(a.ctx, q.core)
 		a.watch()
 		if immediate {
 			a.submitted(q.submit(a.ctx, v, &opts, &a.following))
