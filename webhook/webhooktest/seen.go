@@ -17,9 +17,9 @@ type SeenStore struct {
 	// Open makes an empty store, with a Window of 10 Units or more. It is called once
 	// for each rule, and registers with tb.Cleanup what ends it.
 	Open func(tb testing.TB) webhook.Seen
-	// Reopen ends the process of s, so to say, and opens the same store again. Nil means
+	// Again ends the process of s, so to say, and opens the same store again. Nil means
 	// that nothing outlives the process.
-	Reopen func(tb testing.TB, s webhook.Seen) webhook.Seen
+	Again func(tb testing.TB, s webhook.Seen) webhook.Seen
 	// Window is for how long the store that Open makes remembers what is done. 0 means
 	// that this is not checked.
 	Window time.Duration
@@ -275,12 +275,12 @@ var seenRules = []seenRule{
 	{
 		Name:  "OutlivesTheProcess",
 		Why:   "what a process has claimed or done before it crashed is claimed or done for the next",
-		Needs: []seenNeed{{Lack: "Reopen is nil", Has: func(s SeenStore) bool { return s.Reopen != nil }}},
+		Needs: []seenNeed{{Lack: "Again is nil", Has: func(s SeenStore) bool { return s.Again != nil }}},
 		Check: func(t *seenTrial) {
 			t.claim("done", "a", 5, webhook.SeenNew)
 			t.done("done")
 			t.claim("claimed", "a", 4, webhook.SeenNew)
-			t.seen = t.Reopen(t, t.seen)
+			t.seen = t.Again(t, t.seen)
 			t.claim("done", "b", 5, webhook.SeenDone)
 			t.claim("claimed", "b", 5, webhook.SeenBusy)
 			t.pass(45)

@@ -20,7 +20,7 @@ func keeping(tb testing.TB) SeenStore {
 		Open: func(testing.TB) webhook.Seen {
 			return webhook.NewMemorySeen(&webhook.MemorySeenOptions{Window: time.Hour})
 		},
-		Reopen: func(_ testing.TB, s webhook.Seen) webhook.Seen { return s },
+		Again: func(_ testing.TB, s webhook.Seen) webhook.Seen { return s },
 	}
 }
 
@@ -28,7 +28,7 @@ func TestMemorySeen(t *testing.T) {
 	TestSeen(t, keeping(t))
 	t.Run("real time", func(t *testing.T) {
 		s := keeping(t)
-		s.Bubble, s.Window, s.Reopen = false, 0, nil
+		s.Bubble, s.Window, s.Again = false, 0, nil
 		TestSeen(t, s)
 	})
 }
@@ -168,7 +168,7 @@ func TestSeenMistakesAreFound(t *testing.T) {
 	})
 	t.Run("does not outlive the process", func(t *testing.T) {
 		s := keeping(t)
-		s.Reopen = func(testing.TB, webhook.Seen) webhook.Seen { return new(webhook.MemorySeen) }
+		s.Again = func(testing.TB, webhook.Seen) webhook.Seen { return new(webhook.MemorySeen) }
 		if found := seenFaults(t, "OutlivesTheProcess", s); len(found) == 0 {
 			t.Error("not seen")
 		}
