@@ -33,7 +33,7 @@ func RunCluster(tb testing.TB, o *Options) *Cluster {
 	for from := range c.Servers {
 		for to := range c.Servers {
 			if from != to {
-				c.routes[from][to] = NewProxy(tb, nowhere)
+				c.routes[from][to] = newProxy(tb, nowhere, true)
 			}
 		}
 	}

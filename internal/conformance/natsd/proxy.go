@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// few is how much a proxy holds: what is stuck is soon felt.
+// few is how much a proxy before a server holds: what is stuck is soon felt. One between
+// servers holds more: they hand each other all that one of them has missed.
 const few = 16 << 10
 
 // A Proxy stands before a server, for clients or for routes, and cuts, refuses and
@@ -16,6 +17,7 @@ const few = 16 << 10
 // Concurrency: all methods may be called at any time.
 type Proxy struct {
 	listener net.Listener
+	wide     bool
 	tasks    sync.WaitGroup
 
 	mu     sync.Mutex
@@ -31,11 +33,16 @@ type Proxy struct {
 // NewProxy is a proxy before the server at an address, until the test ends.
 func NewProxy(tb testing.TB, target string) *Proxy {
 	tb.Helper()
+	return newProxy(tb, target, false)
+}
+
+func newProxy(tb testing.TB, target string, wide bool) *Proxy {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{target: target, listener: l, ended: make(chan struct{}), conns: map[*net.TCPConn]struct{}{}}
+	p := &Proxy{target: target, wide: wide, listener: l, ended: make(chan struct{}), conns: map[*net.TCPConn]struct{}{}}
 	p.tasks.Go(func() {
 		for {
 			c, err := l.Accept()
@@ -124,9 +131,11 @@ func (p *Proxy) connect(c *net.TCPConn) {
 	}
 	s := to.(*net.TCPConn)
 	defer s.Close()
-	for _, x := range []*net.TCPConn{c, s} {
-		_ = x.SetReadBuffer(few)
-		_ = x.SetWriteBuffer(few)
+	if !p.wide {
+		for _, x := range []*net.TCPConn{c, s} {
+			_ = x.SetReadBuffer(few)
+			_ = x.SetWriteBuffer(few)
+		}
 	}
 	p.mu.Lock()
 	if p.refuse {
