@@ -84,21 +84,6 @@ func (q *replica) pick(n int, lease time.Duration) (picked []*record, news chan 
 	return picked, q.news
 }
 
-// pickOf takes those of some that are ready, as pick does.
-func (q *replica) pickOf(some []*record, lease time.Duration) (picked []*record) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	now := q.b.now()
-	q.promote(now)
-	for _, r := range some {
-		if j := q.jobs[r.ID]; j != nil && j.ready.place > 0 && !q.paused {
-			q.ready.remove(j)
-			picked = append(picked, j.pick(now, lease))
-		}
-	}
-	return picked
-}
-
 // pick is j as it is when leased. It was ready until now.
 func (j *job) pick(now int64, lease time.Duration) *record {
 	j.busy = j.rev
@@ -111,12 +96,12 @@ func (j *job) pick(now int64, lease time.Duration) *record {
 	return c
 }
 
-// lease stores what was picked, and appends what nobody else had leased before. What was
-// only written meanwhile, and is ready yet, goes before what was picked after it: it is
-// leased too.
+// lease stores what was picked, and appends what nobody else had leased before. Where
+// others were quicker it picks again: what they only wrote, and left ready, goes before
+// what was picked after it.
 func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Duration) ([]driver.Leased, error) {
 	for n := len(into); ; {
-		var beaten []*record
+		beaten := 0
 		writes := make([]write, len(picked))
 		var err error
 		for i, r := range picked {
@@ -130,7 +115,7 @@ func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Durat
 				case nil:
 					into = append(into, picked[i].leased(q.b.now()))
 				case errConflict:
-					beaten = append(beaten, picked[i])
+					beaten++
 				default:
 					err = e
 				}
@@ -140,10 +125,10 @@ func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Durat
 		if len(into) == n {
 			return into, err
 		}
-		if len(beaten) == 0 || q.sync(q.b.life) != nil {
+		if beaten == 0 || q.sync(q.b.life) != nil {
 			return into, nil
 		}
-		if picked = q.pickOf(beaten, lease); len(picked) == 0 {
+		if picked, _ = q.pick(beaten, lease); len(picked) == 0 {
 			return into, nil
 		}
 	}
