@@ -100,8 +100,8 @@ func (j *job) pick(now int64, lease time.Duration) *record {
 // others were quicker it picks again: what they only wrote, and left ready, goes before
 // what was picked after it.
 func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Duration) ([]driver.Leased, error) {
-	for n := len(into); ; {
-		beaten := 0
+	for first := true; ; first = false {
+		n, beaten := len(into), 0
 		writes := make([]write, len(picked))
 		var err error
 		for i, r := range picked {
@@ -122,10 +122,10 @@ func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Durat
 			}
 		}
 		q.unpick(picked)
-		if len(into) == n {
+		switch {
+		case len(into) == n && first:
 			return into, err
-		}
-		if beaten == 0 || q.sync(q.b.life) != nil {
+		case len(into) == n, beaten == 0, q.sync(q.b.life) != nil:
 			return into, nil
 		}
 		if picked, _ = q.pick(beaten, lease); len(picked) == 0 {
