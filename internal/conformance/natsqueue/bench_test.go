@@ -74,11 +74,13 @@ func (w *bare) work(ctx context.Context) error {
 }
 
 // One job at a time from its submission to its answer, beside a bare publish, fetch, put
-// of the result and acknowledgement. p50-µs is what half of them took at the most.
+// of the result and acknowledgement. p50-µs is what half of them took at the most, ×bare
+// how much that is beside the bare one of this run.
 func BenchmarkSubmitAwait(b *testing.B) {
+	bare := 0.0
 	b.Run("bare", func(b *testing.B) {
 		w := newBare(b)
-		measure(b, func() error {
+		bare = measure(b, func() error {
 			if err := w.put(b.Context()); err != nil {
 				return err
 			}
@@ -88,17 +90,25 @@ func BenchmarkSubmitAwait(b *testing.B) {
 	b.Run("antiphon", func(b *testing.B) {
 		q, stop := working(b)
 		defer stop()
-		measure(b, func() error {
+		p50 := measure(b, func() error {
 			j, err := q.Submit(b.Context(), 7, nil)
 			if err == nil {
 				_, err = j.Await(b.Context())
 			}
 			return err
 		})
+		beside(b, p50, bare)
 	})
 }
 
-func measure(b *testing.B, do func() error) {
+// beside reports how much v is of that of the bare one, if that was run.
+func beside(b *testing.B, v, bare float64) {
+	if bare > 0 {
+		b.ReportMetric(v/bare, "×bare")
+	}
+}
+
+func measure(b *testing.B, do func() error) (p50 float64) {
 	took := make([]time.Duration, 0, b.N)
 	b.ResetTimer()
 	for range b.N {
@@ -110,7 +120,9 @@ func measure(b *testing.B, do func() error) {
 	}
 	b.StopTimer()
 	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-µs")
+	p50 = float64(took[len(took)/2].Nanoseconds()) / 1000
+	b.ReportMetric(p50, "p50-µs")
+	return p50
 }
 
 func working(b *testing.B) (*queue.Queue[int, int], func()) {
@@ -133,9 +145,10 @@ func working(b *testing.B) (*queue.Queue[int, int], func()) {
 
 // Sixteen put a job each, take one, and settle it, again and again.
 func BenchmarkSixteen(b *testing.B) {
+	bare := 0.0
 	b.Run("bare", func(b *testing.B) {
 		w := newBare(b)
-		sixteen(b, func(int64) error {
+		bare = sixteen(b, func(int64) error {
 			if err := w.put(b.Context()); err != nil {
 				return err
 			}
@@ -144,18 +157,19 @@ func BenchmarkSixteen(b *testing.B) {
 	})
 	b.Run("antiphon", func(b *testing.B) {
 		backend := open(b, dial(b, serve(b).URL()), nil)
-		sixteen(b, func(i int64) error { return one(b.Context(), backend, i) })
+		beside(b, sixteen(b, func(i int64) error { return one(b.Context(), backend, i) }), bare)
 	})
 	b.Run("await", func(b *testing.B) {
 		q, stop := working(b)
 		defer stop()
-		sixteen(b, func(int64) error {
+		rate := sixteen(b, func(int64) error {
 			j, err := q.Submit(b.Context(), 7, nil)
 			if err == nil {
 				_, err = j.Await(b.Context())
 			}
 			return err
 		})
+		beside(b, rate, bare)
 	})
 }
 
@@ -176,7 +190,7 @@ func one(ctx context.Context, b *natsqueue.Backend, i int64) error {
 	return nil
 }
 
-func sixteen(b *testing.B, do func(i int64) error) {
+func sixteen(b *testing.B, do func(i int64) error) (rate float64) {
 	var next atomic.Int64
 	var all sync.WaitGroup
 	b.ResetTimer()
@@ -191,5 +205,7 @@ func sixteen(b *testing.B, do func(i int64) error) {
 		})
 	}
 	all.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "jobs/s")
+	rate = float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(rate, "jobs/s")
+	return rate
 }
