@@ -90,19 +90,11 @@ func (in *inbox) refused(before error) error {
 // deniedSend answers the request that was not allowed: of those to the subject, which
 // all are not, the oldest, for the server speaks of one after the other.
 func (t *Transport) deniedSend(d denial, err error) {
-	var a *asked
 	t.mu.Lock()
-	for range t.asked.n {
-		switch next := t.asked.pop(); {
-		case a == nil && next.to == d.subject:
-			a = &next
-		default:
-			t.asked.push(next)
-		}
-	}
+	a, found := t.asked.take(func(a *asked) bool { return a.to == d.subject })
 	t.mu.Unlock()
 	t.observe(antiphon.Event{Name: "nats.denied", Kind: d.subject, Err: err})
-	if a != nil {
+	if found {
 		t.answer(a.id, a.replyTo, forbidden(err))
 	}
 }

@@ -10,13 +10,31 @@ func (r *ring[T]) push(v T) {
 	if r.n == len(r.buf) {
 		buf := make([]T, max(4, 2*r.n))
 		for i := range r.n {
-			buf[i] = r.buf[(r.head+i)&(r.n-1)]
+			buf[i] = *r.at(i)
 		}
 		r.buf, r.head = buf, 0
 	}
-	r.buf[(r.head+r.n)&(len(r.buf)-1)] = v
+	*r.at(r.n) = v
 	r.n++
 }
+
+// take takes out the first that is as it should be, if there is one.
+func (r *ring[T]) take(is func(*T) bool) (v T, ok bool) {
+	for i := range r.n {
+		if at := r.at(i); is(at) {
+			v = *at
+			for ; i > 0; i-- {
+				*r.at(i) = *r.at(i - 1)
+			}
+			r.pop()
+			return v, true
+		}
+	}
+	return v, false
+}
+
+// at is where number i is, from the first.
+func (r *ring[T]) at(i int) *T { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
 
 // pop takes out the first, which there is.
 func (r *ring[T]) pop() T {

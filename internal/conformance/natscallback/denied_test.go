@@ -2,6 +2,7 @@ package natscallback_test
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -188,6 +189,16 @@ func TestErrorHandlerStays(t *testing.T) {
 		_ = c.Close()
 		once()
 	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				_ = over(t, nc, nil).Close()
+			}
+		})
+	}
+	all.Wait()
+	once()
 	a := over(t, nc, nil)
 	mine := make(chan struct{}, 10)
 	nc.SetErrorHandler(func(*nats.Conn, *nats.Subscription, error) { mine <- struct{}{} })
