@@ -43,8 +43,8 @@
 // The fence is the server's as far as records go: a write under a lease that another has
 // taken over, or that is known to be over to anybody who asked, is refused by it. That
 // the time of a lease is over is seen by who writes, before it writes: a settlement that
-// was on its way then is made, if nobody has looked at the job meanwhile. So is a lease
-// that was on its way when the job's time to live ended.
+// was on its way then is made, if nobody has looked at the job meanwhile. A lease that was
+// on its way when the job's time to live ended is none.
 //
 // A write whose answer is lost with the connection is asked for again when the connection
 // is back, and made once. If it is not back within [Options].Timeout, nobody knows whether

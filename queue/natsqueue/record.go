@@ -78,6 +78,10 @@ func after(t, d int64) int64 {
 // stored makes r what it is when it was stored as rev at a time.
 func (r *record) stored(rev uint64, at int64) {
 	r.rev, r.updated, r.passed = rev, at, false
+	if r.Phase == leased && r.At == 0 && r.Expires > 0 && at >= r.Expires { // nobody has this lease
+		r.Phase, r.At = waiting, r.Expires
+		r.Attempt, r.Fence = r.Attempt-1, r.Fence-1
+	}
 	if r.Seq == 0 {
 		r.Seq = rev
 	}

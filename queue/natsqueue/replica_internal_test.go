@@ -297,3 +297,44 @@ func TestQ3_Pick(t *testing.T) {
 		sound(t, q, s.records(q))
 	})
 }
+
+// A lease that is stored when the job's time to live is over is nobody's, wherever it is
+// read; one that was extended since is.
+func TestLeaseTooLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		edit  func(*record)
+		want  antiphon.State
+	}{
+		"in time":   {time.Second - 1, func(*record) {}, antiphon.StateRunning},
+		"too late":  {time.Second, func(*record) {}, antiphon.StateExpired},
+		"extended":  {time.Hour, func(r *record) { r.At = after(r.Expires, int64(2*time.Hour)) }, antiphon.StateRunning},
+		"no limits": {time.Hour, func(r *record) { r.Expires, r.TTL = 0, 0 }, antiphon.StateRunning},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := alone(nil)
+				s := &store{has: map[string]message{}}
+				put := func(r *record) {
+					b, err := r.encode()
+					if err != nil {
+						t.Fatal(err)
+					}
+					q.receive(s.write(q.b.subject("q", "j", r.ID), b))
+				}
+				put(&record{ID: "a", Phase: waiting, TTL: int64(time.Second), Keep: int64(time.Hour)})
+				picked, _ := q.pick(1, 2*time.Hour)
+				if len(picked) != 1 {
+					t.Fatal("nothing is ready")
+				}
+				c.edit(picked[0])
+				time.Sleep(c.after)
+				put(picked[0])
+				got := q.jobs["a"].view(q.b.now())
+				if wasRun := c.want == antiphon.StateRunning; got.state() != c.want || q.tooLate(picked[0]) == wasRun || (got.Attempt == 1) != wasRun {
+					t.Errorf("the job is %s at attempt %d; want %s", got.state(), got.Attempt, c.want)
+				}
+			})
+		})
+	}
+}

@@ -102,6 +102,7 @@ func (j *job) pick(now int64, lease time.Duration) *record {
 func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Duration) ([]driver.Leased, error) {
 	for first := true; ; first = false {
 		n, beaten := len(into), 0
+		var late []string
 		writes := make([]write, len(picked))
 		var err error
 		for i, r := range picked {
@@ -113,7 +114,11 @@ func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Durat
 			for i, e := range q.storeEach(writes) {
 				switch e {
 				case nil:
-					into = append(into, picked[i].leased(q.b.now()))
+					if r := picked[i]; q.tooLate(r) {
+						late = append(late, r.ID)
+					} else {
+						into = append(into, r.leased(q.b.now()))
+					}
 				case errConflict:
 					beaten++
 				default:
@@ -122,6 +127,7 @@ func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Durat
 			}
 		}
 		q.unpick(picked)
+		q.change(q.b.life, len(late), func(i int) string { return late[i] }, func(int, *record) decision { return decision{} })
 		switch {
 		case len(into) == n && first:
 			return into, err
@@ -132,6 +138,15 @@ func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Durat
 			return into, nil
 		}
 	}
+}
+
+// tooLate reports whether the lease of r, which is stored, is none, for the job's time to
+// live was over by then.
+func (q *replica) tooLate(r *record) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	j := q.jobs[r.ID]
+	return j != nil && j.Fence < r.Fence
 }
 
 // unpick makes ready again what was picked, and not leased.
