@@ -219,7 +219,9 @@ func (w *worker) extended(t *task, x *driver.Extension, now moment, err error) (
 		wished = !t.wished
 		t.wished = true
 	case errors.Is(err, ErrLeaseLost) || t.until <= now:
-		lost = !t.lost
+		// Once the work has returned, its settlement may be what ended the lease, and
+		// is told if it was not.
+		lost = !t.lost && t.worked == never
 		t.lost = true
 	default:
 		again = true

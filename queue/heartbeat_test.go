@@ -267,3 +267,39 @@ func TestPrefetchOfNoneKeepsNothingWaiting(t *testing.T) {
 		}
 	})
 }
+
+// A heartbeat that comes to the store after the job's own settlement has lost no lease.
+func TestHeartbeatAfterTheSettlement(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := meddled(t)
+		b.remote = true
+		settled, late := make(chan struct{}), 0
+		b.settle = func(_ context.Context, _ []driver.Settlement, do func() []error) []error {
+			defer close(settled)
+			return do()
+		}
+		b.extend = func(_ context.Context, _ []driver.Extension, do func() []error) []error {
+			<-settled
+			errs := do()
+			for _, err := range errs {
+				if errors.Is(err, queue.ErrLeaseLost) {
+					late++
+				}
+			}
+			return errs
+		}
+		var seen counts
+		q := on(t, b, &queue.Options{Observer: seen.observe})
+		stop := work(q, func(ctx context.Context, n int) (int, error) {
+			antiphon.Report(ctx, 1, "on it", nil)
+			synctest.Wait() // the store was told, and takes its time
+			return n, nil
+		}, nil)
+		if v, err := submit(t, q, 1, nil).Await(t.Context()); v != 1 || err != nil {
+			t.Error(v, err)
+		}
+		if err := stop(); err != nil || late == 0 || seen.of("queue.lease_lost") != 0 {
+			t.Error(err, late, seen.n)
+		}
+	})
+}
