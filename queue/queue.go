@@ -15,6 +15,9 @@ import (
 	"github.com/antiphon-go/antiphon/queue/driver"
 )
 
+// Backend is where jobs are kept: Memory, or that of another module.
+type Backend = driver.Backend
+
 // Overflow is what Submit does when a queue has no room.
 type Overflow = driver.Overflow
 

@@ -10,7 +10,8 @@
 //	err = p.Run(ctx)
 //
 // The name of what is served is a subject, and may have wildcards. Those who serve it
-// in one group, a queue group of NATS, share the requests.
+// in one group, a queue group of NATS, share the requests. When ctx ends, Run drops what
+// is at work; to finish that, call p.Shutdown first.
 //
 // # Ask
 //

@@ -218,7 +218,7 @@ type Stats struct {
 	Delayed  int // not yet: delayed, to be tried again, or behind others of their group
 	Running  int // leased
 	Dead     int // dead letters
-	Kept     int // ended and still known
+	Kept     int // ended and still known, dead letters among them
 	Oldest   time.Duration
 	Paused   bool
 	Capacity int // 0 if the backend does not know one

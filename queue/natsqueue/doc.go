@@ -8,6 +8,14 @@
 //	b, err := natsqueue.Open(ctx, js, nil)
 //	q, err := queue.New[Order, Receipt]("orders", b, nil)
 //
+// One process submits, another works, and a third that knows the id attaches:
+//
+//	job, err := q.Submit(ctx, order, nil) // job.ID() names it
+//	err = q.Work(ctx, charge, nil)
+//	receipt, err := q.Attach(id).Await(ctx)
+//
+// Close q, then b, then nc.
+//
 // The server has to be of version 2.12 or later: several records are stored at once by
 // an atomic batch, and a record ends by a time to live of its own.
 //
