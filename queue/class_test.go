@@ -169,3 +169,24 @@ func TestClassOfSubmitThatBroke(t *testing.T) {
 		}
 	})
 }
+
+// Of what is not known any more nobody can say that it was not done.
+func TestClassOfWhatIsForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := open[int, int](t, &queue.Options{KeepResults: time.Minute})
+		stop := work(q, func(_ context.Context, n int) (int, error) { return n, nil }, nil)
+		job := submit(t, q, 1, nil)
+		if _, err := job.Await(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Hour)
+		for _, id := range []string{job.ID(), "nobody's"} {
+			if _, err := q.Attach(id).Await(t.Context()); !errors.Is(err, queue.ErrUnknownJob) || antiphon.ClassOf(err) != antiphon.ClassUnknown {
+				t.Error(id, err, antiphon.ClassOf(err))
+			}
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -23,7 +23,9 @@ var (
 	// ErrKeyReused: the idempotency key belongs to a job with another payload. Of
 	// class not accepted.
 	ErrKeyReused = driver.ErrKeyReused
-	// ErrUnknownJob: there is no such job, or it ended too long ago to be known.
+	// ErrUnknownJob: there is no such job, or it ended too long ago to be known. What is
+	// wished of it was not accepted; the future of a Job fails with class unknown, for it
+	// may have been done.
 	ErrUnknownJob = driver.ErrUnknownJob
 	// ErrExpired: the job's time to live was over before it had ended. The error is
 	// also context.DeadlineExceeded.
@@ -112,3 +114,6 @@ type reclassed struct {
 func (r *reclassed) Error() string                  { return r.err.Error() }
 func (r *reclassed) Unwrap() error                  { return r.err }
 func (r *reclassed) AntiphonError() *antiphon.Error { return r.d }
+
+// errForgotten is ErrUnknownJob as an answer.
+var errForgotten = unclear(ErrUnknownJob)

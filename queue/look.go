@@ -96,7 +96,7 @@ func (f *follower) lost(id string) {
 	for x := f.takeAll(id); x != nil; {
 		next := x.next
 		x.next = nil
-		x.owner.failed(ErrUnknownJob)
+		x.owner.failed(errForgotten)
 		x = next
 	}
 }
