@@ -87,9 +87,9 @@ func (c *Collector) Queue(name string, stats func(context.Context) (queue.Stats,
 	c.queues[name] = stats
 }
 
-// Pending has it collected how many asks are pending: p.Pending of a callback.Peer, or
-// Len of a callback.Registry or a webhook.Inbox. What is one of a few words, such as
-// "peer"; of many peers, give one function that adds them up.
+// Pending has it collected how many asks are pending: the method Pending of a
+// callback.Peer, a callback.Registry or a webhook.Inbox. What is one of a few words, such
+// as "peer"; of many peers, give one function that adds them up.
 func (c *Collector) Pending(what, name string, n func() int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
