@@ -131,12 +131,12 @@ func TestBrokenWaysAreFoundOut(t *testing.T) {
 			var spare *Answer
 			return func(ctx context.Context, q Query) *answerFuture {
 				mu.Lock()
-				defer mu.Unlock()
-				if spare != nil {
-					a := *spare
-					spare = nil
+				a := spare
+				spare = nil
+				mu.Unlock()
+				if a != nil {
 					if a.N != q.N-1 {
-						return future.Of(a)
+						return future.Of(*a)
 					}
 					return future.Failed[Answer](errors.New("a second answer came for it"))
 				}
