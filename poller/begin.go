@@ -1,6 +1,7 @@
 package poller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -71,13 +72,16 @@ func (c *caller) begin(patient, asker context.Context, req *http.Request, s *sea
 		if err == nil {
 			return m, nil
 		}
+		if patient.Err() == nil {
+			s.failed.Store(&err)
+		}
 		class := antiphon.ClassOf(err)
 		doubt = doubt || class != antiphon.ClassNotAccepted
 		left := func(ctx context.Context) error { // before the next attempt
 			if !doubt {
-				return unsent(ctx, err)
+				return unsent(ctx, s.last())
 			}
-			return &PollError{Name: c.pace.Name, Last: err, Cause: ending.Cause(ctx)}
+			return &PollError{Name: c.pace.Name, Last: cmp.Or(s.last(), err), Cause: ending.Cause(ctx)}
 		}
 		if patient.Err() != nil {
 			return nil, left(patient)
@@ -111,11 +115,11 @@ func closing(req *http.Request, err error) error {
 }
 
 // unsent is the error of a request that was not sent because ctx has ended. last is that of
-// the attempt before, if there was one; it may say no more than that.
+// the attempt before, if there was one.
 func unsent(ctx context.Context, last error) error {
 	why := ending.Cause(ctx)
 	e := antiphon.Errorf(antiphon.CodeOf(why), "poller: not sent: %w", why)
-	if last != nil && !errors.Is(last, ctx.Err()) {
+	if last != nil {
 		e = antiphon.Errorf(e.Code, "poller: not sent: %w (the last attempt failed: %w)", why, last)
 	}
 	e.Class = antiphon.ClassNotAccepted

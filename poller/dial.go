@@ -122,11 +122,11 @@ func (a *dialed[R]) start(req *http.Request) {
 // been sent: its answer says what to cancel.
 func (a *dialed[R]) leave() {
 	if a.seal.keep() {
-		a.promise.Reject(unsent(a.ctx, nil))
+		a.promise.Reject(unsent(a.ctx, a.seal.last()))
 		a.cancel(context.Cause(a.ctx))
 		return
 	}
-	a.promise.Reject(&PollError{Name: a.pace.Name, Cause: ending.Cause(a.ctx)})
+	a.promise.Reject(&PollError{Name: a.pace.Name, Last: a.seal.last(), Cause: ending.Cause(a.ctx)})
 	a.clock.AfterFunc(lastWords, func() { a.cancel(context.Cause(a.ctx)) })
 }
 

@@ -137,3 +137,17 @@ func TestX7_CancellingPanics(t *testing.T) {
 		}
 	})
 }
+
+// Who gives up on a server that is away is told why nothing was sent, not only that the
+// time is over.
+func TestGivingUpTellsWhatFailed(t *testing.T) {
+	withServer(t, func(_ context.Context, q int) (int, error) { return q, nil }, nil, func(s *farEnd) {
+		s.net.Fail(func(int) pollertest.Fault { return pollertest.Fault{Where: pollertest.Dialing} })
+		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
+		defer cancel()
+		_, err := poller.Dial[int, int](s.net.URL, &s.opts)(ctx, 1).Await(s.Context())
+		if !errors.Is(err, context.DeadlineExceeded) || antiphon.ClassOf(err) != antiphon.ClassNotAccepted || !strings.Contains(err.Error(), "connection refused") {
+			t.Errorf("%v of class %s", err, antiphon.ClassOf(err))
+		}
+	})
+}

@@ -11,7 +11,8 @@ import (
 // A seal says whether a request may be sent, and whether it may have been: before its
 // body is read it is not.
 type seal struct {
-	state atomic.Int32
+	state  atomic.Int32
+	failed atomic.Pointer[error] // what the last attempt ended in that has ended by itself
 	until time.Time // when whoever asks will have gone; zero if that is not to be said
 }
 
@@ -26,6 +27,14 @@ func (s *seal) open() bool { return s.state.CompareAndSwap(sealed, broken) || s.
 
 // keep reports whether nothing was sent; then nothing will be.
 func (s *seal) keep() bool { return s.state.CompareAndSwap(sealed, kept) || s.state.Load() == kept }
+
+// last is what the last attempt ended in, or nil.
+func (s *seal) last() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
 // A letter is a body under a seal.
 type letter struct {
