@@ -133,6 +133,12 @@ func checkGroups(t *trial) {
 	share(0, members)
 	t.close("Close of an inbox", members[0])
 	share(n, members) // who has left may still hand out what was on its way to it
+	ctx, cancel := t.Patient()
+	defer cancel()
+	if _, err := members[0].Receive(ctx); !errors.Is(err, callback.ErrClosed) {
+		t.Errorf("who has left a group still receives: %v, want callback.ErrClosed", err)
+	}
+	share(2*n, members[1:]) // those who are left share everything
 }
 
 func (t *trial) listenGroup(tr callback.Transport, addr, group string) callback.Inbox {

@@ -12,6 +12,7 @@ var bentBrokers = []mistake{
 	{name: "gives a message to one of all listeners", rule: "Names", open: brokers("gives a message to one of all listeners", callback.Caps{})},
 	{name: "gives a message to everybody in a group", rule: "Groups", open: brokers("gives a message to everybody in a group", callback.Caps{})},
 	{name: "ignores the group", rule: "Groups", open: brokers("ignores the group", callback.Caps{})},
+	{name: "keeps who has left a group", rule: "Groups", open: brokers("keeps who has left a group", callback.Caps{})},
 	{name: "ends a group with its first member", rule: "Groups", open: brokers("ends a group with its first member", callback.Caps{})},
 	{name: "takes a failure for a success", rule: "Settles", open: brokers("takes a failure for a success", callback.Caps{SettledDelivery: true})},
 	{name: "fails to settle", rule: "Settles", open: brokers("fails to settle", callback.Caps{SettledDelivery: true})},

@@ -361,7 +361,7 @@ func (in *brokerInbox) Receive(ctx context.Context) (callback.Delivery, error) {
 	for {
 		b.mu.Lock()
 		switch {
-		case in.closed:
+		case in.closed && (in.queue.group == "" || b.flaw != "keeps who has left a group"):
 			b.mu.Unlock()
 			return callback.Delivery{}, callback.ErrClosed
 		case in.told < in.end.breaks:
