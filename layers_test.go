@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"callback/natscallback": {".", "future", "callback"},
 	"queue":                 {".", "internal", "future", "queue/driver"},
 	"queue/driver":          {"."},
-	"queue/queuetest":       {".", "internal", "future", "queue", "queue/driver"},
+	"queue/queuetest":       {".", "internal", "future", "future/futuretest", "queue", "queue/driver"},
 	"queue/queueweb":        {".", "queue", "queue/driver"},
 	"queue/sqlitequeue":     {".", "future", "queue", "queue/driver"},
 	"queue/natsqueue":       {".", "future", "queue", "queue/driver"},

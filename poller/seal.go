@@ -13,7 +13,7 @@ import (
 type seal struct {
 	state  atomic.Int32
 	failed atomic.Pointer[error] // what the last attempt ended in that has ended by itself
-	until time.Time // when whoever asks will have gone; zero if that is not to be said
+	until  time.Time             // when whoever asks will have gone; zero if that is not to be said
 }
 
 const (

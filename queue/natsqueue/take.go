@@ -127,7 +127,9 @@ func (q *replica) lease(into []driver.Leased, picked []*record, lease time.Durat
 			}
 		}
 		q.unpick(picked)
-		q.change(q.b.life, len(late), func(i int) string { return late[i] }, func(int, *record) decision { return decision{} })
+		// What has expired is written, so that the store lets go of it, or whoever looks next
+		// writes it.
+		_ = q.change(q.b.life, len(late), func(i int) string { return late[i] }, func(int, *record) decision { return decision{} })
 		switch {
 		case len(into) == n && first:
 			return into, err

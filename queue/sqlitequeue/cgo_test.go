@@ -26,7 +26,7 @@ func TestX8_SQLiteInC(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = b.Close() })
-			return asker(t, b, b, f)
+			return queuetest.Asker(t, b, b, f)
 		},
 	})
 }

@@ -6,12 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	_ "modernc.org/sqlite"
 
 	"github.com/antiphon-go/antiphon/future/futuretest"
-	"github.com/antiphon-go/antiphon/queue"
+	"github.com/antiphon-go/antiphon/queue/queuetest"
 	"github.com/antiphon-go/antiphon/queue/sqlitequeue"
 )
 
@@ -64,34 +63,9 @@ func TestX8_SQLite(t *testing.T) {
 					if apart {
 						there = open(t, path, o)
 					}
-					return asker(t, here, there, f)
+					return queuetest.Asker(t, here, there, f)
 				},
 			})
 		})
 	}
-}
-
-func asker(t testing.TB, here, there *sqlitequeue.Backend, f futuretest.Func) futuretest.Asker {
-	asking, err := queue.New[futuretest.Query, futuretest.Answer]("law", here, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	working, err := queue.New[futuretest.Query, futuretest.Answer]("law", there, &queue.Options{Attempts: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- working.Work(ctx, f, &queue.WorkOptions{Concurrency: 256, Drain: time.Second})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Work: %v", err)
-		}
-		_ = asking.Close()
-		_ = working.Close()
-	})
-	return asking.Asker(nil)
 }

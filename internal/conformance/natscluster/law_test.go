@@ -1,17 +1,15 @@
 package natscluster_test
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/antiphon-go/antiphon/future/futuretest"
 	"github.com/antiphon-go/antiphon/internal/conformance/natsd"
-	"github.com/antiphon-go/antiphon/queue"
 	"github.com/antiphon-go/antiphon/queue/driver"
 	"github.com/antiphon-go/antiphon/queue/natsqueue"
+	"github.com/antiphon-go/antiphon/queue/queuetest"
 )
 
 // The law holds where the job is submitted at one server and done at another. It counts
@@ -24,28 +22,7 @@ func TestX8_NATS(t *testing.T) {
 		Open: func(t testing.TB, f futuretest.Func) futuretest.Asker {
 			o := natsqueue.Options{Bucket: bucket(), Storage: jetstream.MemoryStorage}
 			here, there := open(t, dial(t, c.Servers[0].URL()), o), open(t, dial(t, c.Servers[1].URL()), o)
-			asking, err := queue.New[futuretest.Query, futuretest.Answer]("law", here, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			working, err := queue.New[futuretest.Query, futuretest.Answer]("law", there, &queue.Options{Attempts: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(context.Background())
-			ended := make(chan error, 1)
-			go func() {
-				ended <- working.Work(ctx, f, &queue.WorkOptions{Concurrency: 256, Drain: time.Second})
-			}()
-			t.Cleanup(func() {
-				cancel()
-				if err := <-ended; err != nil {
-					t.Errorf("Work: %v", err)
-				}
-				_ = asking.Close()
-				_ = working.Close()
-			})
-			return asking.Asker(nil)
+			return queuetest.Asker(t, here, there, f)
 		},
 	})
 }
