@@ -321,6 +321,9 @@ func (s *Sender) toSend(m Message) (delivery, error) {
 func (s *Sender) recipients(id, typ string) ([]Endpoint, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, queue.ErrClosed
+	}
 	if id != "" {
 		e := s.endpoints[id]
 		switch {

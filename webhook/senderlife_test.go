@@ -113,6 +113,11 @@ func TestShutdownWaits(t *testing.T) {
 		if err := b.Shutdown(noContext); err != nil || time.Since(begun) != 8*time.Second || len(b.told("webhook.delivered")) != 1 {
 			t.Error(err, time.Since(begun), b.told("webhook.delivered"))
 		}
+		for _, to := range []string{"m1", "nobody", ""} {
+			if err := b.Send(noContext, webhook.Message{Type: "x", Endpoint: to}); !errors.Is(err, queue.ErrClosed) {
+				t.Errorf("Send to %q after Shutdown: %v", to, err)
+			}
+		}
 		b.close()
 	})
 }
