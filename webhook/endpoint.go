@@ -36,7 +36,8 @@ type Endpoint struct {
 	// Ordered has it get its messages one at a time, in the order in which they were
 	// accepted: one that fails holds up those behind it.
 	Ordered bool
-	// Timeout is how long an attempt may take. 0 means 15 seconds.
+	// Timeout is how long an attempt may take, until its response has been read. 0 means
+	// 15 seconds. Whatever it is, the response's header has 10 seconds to come.
 	Timeout time.Duration
 }
 

@@ -88,14 +88,13 @@ type Sender struct {
 	clock  clock.Clock
 	ids    ident.Source
 
-	hard   context.Context // ends when what is under way is to be given back
-	hurry  context.CancelFunc
-	taking context.Context // ends when no more is to be begun
-	stop   context.CancelFunc
+	hard  context.Context // ends when what is under way is to be given back
+	hurry context.CancelFunc
 
 	mu        sync.Mutex
 	closed    bool
 	running   chan struct{}        // closed when Run has returned; nil before it began
+	stop      context.CancelFunc   // has Run begin no more, from then on
 	endpoints map[string]*endpoint // those that were added
 	callbacks map[string]*endpoint // by origin, as long as there is something to know of them
 	troubled  int                  // attempts in the lane of those that may not be answered
@@ -167,7 +166,6 @@ func NewSender(o *SenderOptions) (*Sender, error) {
 	s.links.of(guard.transport)
 	s.client = guard.client()
 	s.hard, s.hurry = context.WithCancel(context.Background())
-	s.taking, s.stop = context.WithCancel(context.Background())
 	return s, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -95,22 +94,30 @@ func TestOrderedOverAShutdown(t *testing.T) {
 		var got []string
 		for round := range 5 {
 			b := newTown(t, webhook.SenderOptions{Queue: store})
-			var hang atomic.Bool
+			hangs, hung := round < 4, make(chan struct{})
 			to := &webhooktest.Target{By: func(n int, _ webhooktest.Pushed) webhooktest.Step {
-				return webhooktest.Step{Hang: n == 4 && hang.Load()}
+				if n != 4 || !hangs {
+					return webhooktest.Step{}
+				}
+				close(hung)
+				return webhooktest.Step{Hang: true}
 			}}
-			hang.Store(round < 4)
 			b.at("m1", to, func(e *webhook.Endpoint) { e.Ordered, e.Timeout = true, time.Minute })
 			for i := range 4 {
 				b.send(webhook.Message{ID: fmt.Sprintf("%d.%d", round, i)})
 			}
-			after(40 * time.Second) // what is left may have been taken before its endpoint was there
 			ctx, cancel := context.WithCancel(t.Context())
-			if hang.Load() {
+			if hangs {
+				<-hung
 				cancel()
+			} else {
+				after(time.Minute)
 			}
-			if err := b.Shutdown(ctx); (err != nil) != hang.Load() {
+			if err := b.Shutdown(ctx); (err != nil) != hangs {
 				t.Errorf("round %d: %v", round, err)
+			}
+			if n := len(b.arrived("m1")); hangs && n != 3 {
+				t.Errorf("round %d: %d arrived before the one that hangs", round, n)
 			}
 			cancel()
 			b.close()

@@ -20,12 +20,11 @@ func (s *Sender) Run(ctx context.Context) error {
 		return misuse("running", "Sender.Run was called already")
 	}
 	done := make(chan struct{})
-	s.running = done
+	ctx, stop := context.WithCancel(background(ctx))
+	s.running, s.stop = done, stop
 	s.mu.Unlock()
 	defer close(done)
-	ctx, cancel := context.WithCancel(background(ctx))
-	defer cancel()
-	defer context.AfterFunc(s.taking, cancel)()
+	defer stop()
 	defer s.client.CloseIdleConnections()
 	return s.jobs.Work(ctx, s.deliver, &queue.WorkOptions{Concurrency: s.opts.Concurrency, Drain: s.drain()})
 }
@@ -47,11 +46,11 @@ func (s *Sender) Shutdown(ctx context.Context) error {
 	ctx = background(ctx)
 	s.mu.Lock()
 	s.closed = true
-	running := s.running
+	running, stop := s.running, s.stop
 	s.mu.Unlock()
-	s.stop()
 	var err error
 	if running != nil {
+		stop()
 		select {
 		case <-running:
 		case <-ctx.Done():
